@@ -1,0 +1,1 @@
+"""Things to drag or slide: one file for each, all built on `Explorer`."""

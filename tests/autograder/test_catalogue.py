@@ -1,0 +1,159 @@
+"""The catalogue against itself: every mistake is caught and named, every right answer passes, whatever the
+seed."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from autograder.exercises import all_exercises
+from autograder.judging import expect, first_difference
+from autograder.report import judge
+from autograder.sandbox.perform import perform
+
+EXERCISES = all_exercises()
+CORE = (
+    "pad_mask",
+    "masked_softmax",
+    "context_vector",
+    "dot_scores",
+    "additive_scores",
+    "bilinear_scores",
+    "AdditiveAttention",
+    "BilinearAttention",
+    "Attention",
+)
+ANSWERS = Path(__file__).parents[1] / "answers"
+SEEDS = int(os.environ.get("SEQATTN_SEEDS", "1000"))
+
+
+def graded(exercise, answer, seed=0):
+    plan = exercise.cases(seed)
+    return judge(exercise, plan, list(perform(answer, [case for cases in plan for case in cases])), seed)
+
+
+def answers(name: str, kind: str) -> dict[str, object]:
+    """A fresh copy of the held-out answers whose names begin with `kind` (fresh, since some keep state)."""
+    namespace = {"__name__": f"answers_{name}"}
+    exec(compiled(name), namespace)
+    return {key: value for key, value in namespace.items() if key.startswith(kind)}
+
+
+@cache
+def compiled(name: str):
+    path = ANSWERS / f"{name}.py"
+    return compile(path.read_text(encoding="utf-8"), str(path), "exec")
+
+
+def variants(exercise):
+    return [(m, i) for m in exercise.mistakes for i in range(len(m.variants))]
+
+
+def caught(exercise, answer, seed) -> bool:
+    """Whether some check objects. Stops at the first objection."""
+    for check, cases in zip(exercise.checks, exercise.cases(seed), strict=True):
+        outcomes = []
+        for case, outcome in zip(cases, perform(answer, cases), strict=True):
+            if first_difference(exercise, check, case, outcome, expect(exercise.reference, case)):
+                return True
+            outcomes.append(outcome)
+        if check.across and check.across(outcomes):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_reference_and_the_assembled_answer_get_full_marks(name):
+    exercise = EXERCISES[name]
+    for answer in (exercise.reference, exercise.build()):
+        report = graded(exercise, answer)
+        assert report.perfect, str(report)
+
+
+@pytest.mark.parametrize("which", ["first", pytest.param("all", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", EXERCISES)
+def test_every_mistake_is_caught_and_named(name, which):
+    exercise = EXERCISES[name]
+    wrong = []
+    for mistake, i in variants(exercise):
+        if which == "first" and i > 0:
+            continue
+        report = graded(exercise, exercise.build(**mistake.variants[i]))
+        named = report.diagnosis and report.diagnosis.id
+        if report.perfect or named != mistake.id:
+            wrong.append(
+                f"{mistake.id} (variant {i}): {'not caught' if report.perfect else f'named {named}'}"
+            )
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_every_right_answer_gets_full_marks(name):
+    for key, answer in answers(name, "right_").items():
+        report = graded(EXERCISES[name], answer, seed=7)
+        assert report.perfect, f"{key}\n{report}"
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_every_held_out_wrong_answer_is_caught(name):
+    missed = [
+        key for key in answers(name, "wrong_") if not caught(EXERCISES[name], answers(name, key)[key], seed=7)
+    ]
+    assert not missed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXERCISES)
+def test_over_many_seeds_no_wrong_answer_survives_and_no_right_one_fails(name):
+    """Every mistake meets every seed (its variants take turns); so does the reference, and the held-out
+    right answers take turns."""
+    exercise, right = EXERCISES[name], list(answers(name, "right_").values())
+    for seed in range(SEEDS):
+        for mistake in exercise.mistakes:
+            if mistake.variants:
+                pieces = mistake.variants[seed % len(mistake.variants)]
+                assert caught(exercise, exercise.build(**pieces), seed), (
+                    f"{mistake.id} passes with seed {seed}"
+                )
+        assert not caught(exercise, exercise.reference, seed), f"the reference fails with seed {seed}"
+        answer = right[seed % len(right)]
+        assert not caught(exercise, answer, seed), f"{answer.__name__} fails with seed {seed}"
+
+
+def test_the_catalogue_is_as_large_as_promised():
+    for name in CORE:
+        assert len(answers(name, "right_")) >= 6
+    assert sum(len({m.id for m in EXERCISES[name].mistakes if m.variants}) for name in CORE) >= 40
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_an_exercise_is_complete(name):
+    exercise = EXERCISES[name]
+    assert exercise.max_score == round(exercise.max_score) > 0
+    assert len(exercise.hints) >= 3
+    for mistake in exercise.mistakes:
+        assert mistake.hint.endswith((".", "?", ")")) and mistake.id == mistake.id.lower().replace(" ", "-")
+        assert mistake.variants or mistake.general
+    for check in exercise.checks:
+        assert not check.sentence.endswith(".")
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_drawing_is_fixed_by_the_seed(name):
+    exercise = EXERCISES[name]
+
+    def drawn(seed):
+        return [
+            a.tolist()
+            for cases in exercise.cases(seed)
+            for case in cases
+            for call in case.calls
+            for a in call.args
+            if hasattr(a, "tolist")
+        ]
+
+    assert drawn(3) == drawn(3)
+    assert drawn(3) != drawn(4)

@@ -1,0 +1,1 @@
+"""A learner's walk through the course in a real browser."""

@@ -1,0 +1,123 @@
+"""Lessons 04 and 05 in JupyterLab, as a learner meets them."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from autograder.exercises import find
+
+REPO = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def address(lab, tmp_path):
+    """The address of a JupyterLab of this Python, on a copy of notebooks/, with settings of its own."""
+    from .lab import free_port, serve
+
+    shutil.copytree(REPO / "notebooks", tmp_path / "notebooks")
+    # No question about news over the pictures.
+    asked = tmp_path / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    asked.parent.mkdir(parents=True)
+    asked.write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    env = dict(
+        os.environ,
+        HOME=str(tmp_path),
+        JUPYTER_PREFER_ENV_PATH="1",
+        JUPYTERLAB_SETTINGS_DIR=str(tmp_path / "settings"),
+        JUPYTERLAB_WORKSPACES_DIR=str(tmp_path / "workspaces"),
+        PYTHONPATH=os.pathsep.join([str(REPO), os.environ.get("PYTHONPATH", "")]),
+        SEQATTN_HOME=str(tmp_path / "record"),
+    )
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
+        env[name] = str(tmp_path / name.lower())
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={free_port()}"),
+        f"--ServerApp.root_dir={tmp_path}",
+        "--ServerApp.answer_yes=True",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--KernelManager.transport_encryption=auto",
+    ]
+    with serve(command, tmp_path, env, patience=90) as url:
+        yield url.replace("/lab?", "/lab/tree/notebooks/{0}/{0}.ipynb?")
+
+
+def runs_untouched(lab, url, cells_that_wait):
+    """Open the lesson, run all of it, and see that nothing stops."""
+    lab.open(url)
+    lab.run_all()
+    assert lab.errors() == []
+    notebook = lab.page.locator(".jp-Notebook")
+    assert notebook.get_by_text("This cell waits for").count() == cells_that_wait
+
+
+def sentence_after(lab, explorer, handle, key):
+    """Press a key on an explorer's slider. Returns the sentence below the picture before and after it."""
+    from playwright.sync_api import expect
+
+    sentence = explorer.locator("[aria-live=polite]")
+    before = sentence.inner_text()
+    slider = explorer.get_by_role("slider").nth(handle)
+    slider.scroll_into_view_if_needed()
+    slider.focus()
+    lab.page.keyboard.press(key)
+    expect(sentence).not_to_have_text(before)
+    after = sentence.inner_text()
+    # The picture's name follows, for people who cannot see it.
+    expect(explorer.get_by_role("img")).to_have_attribute("aria-label", after)
+    return before, after
+
+
+def test_04_attention_by_hand(lab, address):
+    runs_untouched(lab, address.format("04_attention_by_hand"), cells_that_wait=3)
+    assert "not attempted yet" in lab.output("check(masked_softmax)")
+
+    # Three equal weights are 1/3 each; one score that is raised takes more than that.
+    explorer = lab.cell("lab.ContextExplorer(")
+    before, after = sentence_after(lab, explorer, handle=0, key="ArrowRight")
+    assert before.startswith("Weights 0.665, 0.245, 0.090.")
+    # exp(2.1) / (exp(2.1) + exp(1) + exp(0)) = 0.687
+    assert after.startswith("Weights 0.687, 0.229, 0.084.")
+    lab.picture("explorer")
+
+    lab.answer(
+        "def dot_scores(", "return queries @ keys.reshape(keys.shape[0], keys.shape[2], keys.shape[1])"
+    )
+    told = lab.output("check(dot_scores)")
+    lab.picture("wrong")
+    assert "FAIL" in told and "The smallest case on which it fails" in told
+    from .lab import one_space
+
+    hint = next(m.hint for m in find("dot_scores").mistakes if m.id == "view-instead-of-transpose")
+    assert one_space(hint) in one_space(told)
+
+    lab.answer("def dot_scores(", "return queries @ keys.transpose(1, 2)")
+    told = lab.output("check(dot_scores)")
+    lab.picture("right")
+    assert "FAIL" not in told and "all checks pass" in told
+    assert lab.offsite == []
+    assert lab.complaints == []
+
+
+def test_05_additive(lab, address):
+    runs_untouched(lab, address.format("05_additive"), cells_that_wait=5)
+    assert "not attempted yet" in lab.output("check(AdditiveAttention)")
+
+    explorer = lab.cell("lab.TanhUnitsExplorer(")
+    before, after = sentence_after(lab, explorer, handle=0, key="ArrowRight")
+    assert before.startswith("Query 1, tanh on:")
+    assert after.startswith("Query 1.25, tanh on:")
+    # The box by the keyboard: without tanh the weights are those of any other query.
+    explorer.get_by_role("checkbox").focus()
+    lab.page.keyboard.press("Space")
+    explorer.get_by_text("Query 1.25, tanh off:").wait_for()
+    assert (
+        "differ from those of query 0 by at most 0.00" in explorer.locator("[aria-live=polite]").inner_text()
+    )
+    lab.picture("explorer")
+    assert lab.offsite == []
+    assert lab.complaints == []
