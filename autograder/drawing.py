@@ -32,10 +32,12 @@ class Draw:
         """Small whole numbers, for cases that a person can check by hand."""
         return torch.randint(low, high + 1, shape, generator=self._generator).to(dtype)
 
-    def nonzero(self, *shape: int) -> Tensor:
-        """Whole numbers from −3 to 3 without 0, which would hide what it is multiplied with; all different where
-        there are no more than six."""
-        values = torch.tensor([-3.0, -2.0, -1.0, 1.0, 2.0, 3.0])
+    def nonzero(self, *shape: int, most: int = 3) -> Tensor:
+        """Whole numbers from −most to most without 0, which would hide what it is multiplied with.
+
+        All different where there are few enough of them.
+        """
+        values = torch.tensor([float(v) for v in range(-most, most + 1) if v])
         count = math.prod(shape)
         if count <= len(values):
             return values[torch.randperm(len(values), generator=self._generator)[:count]].reshape(shape)

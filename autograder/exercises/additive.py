@@ -319,6 +319,7 @@ _ONE = Function(
     ),
     lambda z: (),
     ({"Dq": 1, "Dk": 1, "A": 1}, {"Dq": 2, "Dk": 1, "A": 2}, {"Dq": 2, "Dk": 3, "A": 2}),
+    most=1,  # a larger sum would saturate the tanh and hide what went into it
 )
 
 ADDITIVE_SCORE = Exercise(
@@ -362,6 +363,7 @@ _ALL = Function(
         {"B": 1, "T": 2, "S": 3, "Dq": 1, "Dk": 1, "A": 2},
         {"B": 2, "T": 2, "S": 3, "Dq": 2, "Dk": 1, "A": 2},
     ),
+    most=1,
 )
 
 
@@ -564,7 +566,9 @@ ADDITIVE_ATTENTION = Exercise(
         "The weights are the softmax over the keys of vᵀ tanh(W_q q + W_k k)",
     ),
     mistakes=(
-        *without(SCORE_MISTAKES, "gradient-cut", "weights-transposed", "sum-missing", "bias-added"),
+        *without(
+            SCORE_MISTAKES, "gradient-cut", "weights-transposed", "sum-missing", "bias-added", "query-ignored"
+        ),
         Mistake(
             "score-weights-transposed",
             "W_q or W_k is used transposed: that only fits when it is square, and then the scores are wrong.",

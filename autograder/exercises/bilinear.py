@@ -110,7 +110,7 @@ BILINEAR_SCORE_MISTAKES = (
     Mistake(
         "query-ignored",
         "The score does not depend on the query.",
-        ({"score": lambda q, k, W: (k @ W.T).sum(-1)[..., None, :].expand(*q.shape[:-1], -1)}),
+        ({"score": lambda q, k, W: (k @ W.T).sum(-1)[..., None, :].expand(*q.shape[:-1], -1)},),
     ),
     Mistake(
         "key-ignored",
@@ -437,8 +437,8 @@ def _seed_shapes(draw: Draw) -> Iterator[Case]:
 
 
 def _seed_values(draw: Draw) -> Iterator[Case]:
-    yield _seed_case(draw.nonzero, {"T": 1, "S": 2, "Y": 1, "H": 1})
-    yield _seed_case(draw.nonzero, {"T": 2, "S": 3, "Y": 2, "H": 2})
+    yield _seed_case(lambda *s: draw.nonzero(*s, most=1), {"T": 1, "S": 2, "Y": 1, "H": 1})
+    yield _seed_case(lambda *s: draw.nonzero(*s, most=1), {"T": 2, "S": 3, "Y": 2, "H": 2})
     yield _seed_case(draw.normal, _seed_sizes(draw))
     yield _seed_case(draw.normal, dict.fromkeys("TSYH", 3))
     yield _seed_case(draw.normal, dict.fromkeys("TSYH", 2))
@@ -451,7 +451,7 @@ def _seed_values(draw: Draw) -> Iterator[Case]:
 
 
 def _seed_gradients(draw: Draw) -> Iterator[Case]:
-    yield _seed_case(draw.nonzero, {"T": 1, "S": 2, "Y": 1, "H": 1}, gradient=True)
+    yield _seed_case(lambda *s: draw.nonzero(*s, most=1), {"T": 1, "S": 2, "Y": 1, "H": 1}, gradient=True)
     yield _seed_case(draw.normal, _seed_sizes(draw), gradient=True)
     yield _seed_case(draw.normal, dict.fromkeys("TSYH", 3), gradient=True)
 

@@ -25,7 +25,8 @@ class Function:
     """How to draw the inputs of a pure function.
 
     `letters` name the sizes. `make(fill, sizes)` gives the arguments, using `fill(*shape)` for each floating-point tensor. `result(sizes)` is
-    the shape of what comes back. `tiny` are sizes for cases that a person can check by hand, the smallest first.
+    the shape of what comes back. `tiny` are sizes for cases that a person can check by hand, the smallest first, and `most` is
+    the largest whole number in them.
     """
 
     def __init__(
@@ -34,8 +35,13 @@ class Function:
         make: Callable[[Fill, Sizes], tuple],
         result: Callable[[Sizes], tuple[int, ...]],
         tiny: tuple[Sizes, ...],
+        most: int = 3,
     ):
         self.letters, self.make, self.result, self.tiny = letters.split(), make, result, tiny
+        self.most = most
+
+    def by_hand(self, draw: Draw) -> Fill:
+        return lambda *shape: draw.nonzero(*shape, most=self.most)
 
     def case(self, fill: Fill, sizes: Sizes) -> Case:
         return ask(*self.make(fill, sizes))
@@ -56,7 +62,7 @@ class Function:
         yield self.equal(1)
 
     def with_gradient(self, draw: Draw, sizes: Sizes, whole: bool = False) -> Case:
-        fill = draw.nonzero if whole else draw.normal
+        fill = self.by_hand(draw) if whole else draw.normal
         return ask(*self.make(fill, sizes), cotangents=(fill(*self.result(sizes)),))
 
     # The cases of the checks below, as functions of a Draw.
@@ -68,13 +74,13 @@ class Function:
 
     def values(self, draw: Draw) -> Iterator[Case]:
         for sizes in self.tiny:
-            yield self.case(draw.nonzero, sizes)
+            yield self.case(self.by_hand(draw), sizes)
         yield self.case(draw.normal, self.distinct(draw))
         sizes = self.distinct(draw)
         yield self.case(draw.normal, sizes | ({"S": 13} if "S" in sizes else {}))
 
     def special_sizes(self, draw: Draw) -> Iterator[Case]:
-        yield self.case(draw.nonzero, self.equal(2))
+        yield self.case(self.by_hand(draw), self.equal(2))
         yield self.case(draw.normal, self.equal(3))
         for sizes in self.with_ones(draw):
             yield self.case(draw.normal, sizes)
@@ -90,7 +96,7 @@ class Function:
         yield self.case(draw.quarters, {letter: 2 + i % 2 for i, letter in enumerate(self.letters)})
 
     def layouts(self, draw: Draw) -> Iterator[Case]:
-        yield self.case(draw.nonzero, self.tiny[-1])
+        yield self.case(self.by_hand(draw), self.tiny[-1])
         yield self.case(lambda *shape: draw.strided(draw.normal(*shape)), self.distinct(draw))
 
     def twice(self, draw: Draw) -> Iterator[Case]:

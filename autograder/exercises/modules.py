@@ -83,7 +83,9 @@ class Module:
 
     def tiny(self, draw: Draw, mask=None, gradient: bool = False, **sizes: int) -> Case:
         """Whole numbers, small enough to check by hand."""
-        return self.case(draw, self.equal(1) | {"S": 2} | sizes, mask, draw.nonzero, gradient)
+        return self.case(
+            draw, self.equal(1) | {"S": 2} | sizes, mask, lambda *s: draw.nonzero(*s, most=1), gradient
+        )
 
 
 def module_checks(module: Module, names: str, weights_sentence: str) -> tuple[Check, ...]:

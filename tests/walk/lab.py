@@ -24,7 +24,7 @@ PATIENCE = 180_000
 # Every code cell has run and has its number, or one of them has stopped with an error.
 ALL_RUN = """() => {
     const prompts = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')];
-    const failed = document.querySelector('.jp-OutputArea-output[data-mime-type*="error"]');
+    const failed = document.querySelector('.jp-OutputArea-output[data-mime-type$="jupyter.stderr"]');
     return prompts.length > 0 && (failed || prompts.every(prompt => /\\[\\d+\\]/.test(prompt.textContent)));
 }"""
 
