@@ -61,7 +61,8 @@ class Draw:
 
     def prefix_mask(self, batch: int, size: int) -> Tensor:
         """(batch, size) mask of ragged lengths: True for the first tokens of a row, at least one pad
-        somewhere."""
+        somewhere.
+        """
         lengths = self.lengths(batch, size)
         if batch == 1:
             lengths[0] = self.integer(1, size - 1)
@@ -69,7 +70,8 @@ class Draw:
 
     def scattered_mask(self, *shape: int) -> Tensor:
         """A mask with holes anywhere; every row holds at least two True and one False (three or more places
-        a row)."""
+        a row).
+        """
         order = torch.rand(shape, generator=self._generator).argsort(-1)
         kept = torch.randint(2, shape[-1], (*shape[:-1], 1), generator=self._generator)
         return order < kept

@@ -1,5 +1,6 @@
 """What an exercise is: its question, its checks, its reference, its known mistakes and its hints, in one
-object."""
+object.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from .drawing import Draw
 from .sandbox.case import Case, Outcome
 
 ASPECTS = ("shape", "dtype", "values", "gradients", "inputs", "parameters", "fresh")
-"""What a check may look at. `values` needs the shape to be right. An exception fails whatever check it meets.
+"""What a check may look at. `values` needs the shape to be right. An exception fails whatever check it
+meets.
 
 shape       number of results and their shapes
 dtype       dtype of the results
@@ -45,11 +47,10 @@ class Named:
 class Check:
     """One thing that must be true of an answer.
 
-    `sentence` is true of a right answer; it is what a learner reads. `draw` gives the cases, smallest first.
-    `aspects` says what is
-    compared with the reference, `outputs` which of several results (all by default). `also` may add a test
-    on one case, and
-    `across` one on all cases together; each returns a sentence that says what is wrong, or None.
+    `sentence` is true of a right answer; it is what a learner reads. `draw` gives the cases, smallest
+    first. `aspects` says what is compared with the reference, `outputs` which of several results (all by
+    default). `also` may add a test on one case, and `across` one on all cases together; each returns a
+    sentence that says what is wrong, or None. `slack` widens the tolerance where float32 itself is coarse.
     """
 
     sentence: str
@@ -59,6 +60,7 @@ class Check:
     outputs: tuple[int, ...] | None = None
     also: Callable[[Case, Outcome], str | None] | None = None
     across: Callable[[list[Outcome]], str | None] | None = None
+    slack: float = 1.0
 
     def __post_init__(self):
         if unknown := set(self.aspects) - set(ASPECTS):
@@ -70,15 +72,12 @@ class Mistake:
     """A mistake that people really make, as code.
 
     `variants` are ways of making it, each a mapping from the names of `Exercise.build`'s pieces to what is
-    put in their place. `hint`
-    names the mistake and points to the reasoning that repairs it.
+    put in their place. `hint` names the mistake and points to the reasoning that repairs it.
 
     Some mistakes cannot be recognised by comparing numbers, since these change from run to run: `recognise`
-    is given the failing
-    cases (`judging.Tried`) and returns the indices of those that the mistake accounts for. A `general`
-    mistake is so wide that it is
-    named only when nothing more exact fits. A `stateful` one depends on earlier calls, so it is run on every
-    case in order.
+    is given the failing cases (`judging.Tried`) and returns the indices of those that the mistake accounts
+    for. A `general` mistake is so wide that it is named only when nothing more exact fits. A `stateful` one
+    depends on earlier calls, so it is run on every case in order.
     """
 
     id: str
@@ -94,8 +93,7 @@ class Exercise:
     """One graded exercise.
 
     `build(**pieces)` assembles an answer from named pieces; without arguments it is right. Mistakes replace
-    pieces, so that two
-    of them can be made at once.
+    pieces, so that two of them can be made at once.
     """
 
     name: str

@@ -1,5 +1,6 @@
 """Judge outcomes: compare what an answer gave with what the reference gives, check by check. Pure: runs
-nothing of the student's."""
+nothing of the student's.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +18,15 @@ from .sandbox.perform import perform
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 5e-5, torch.bfloat16: 4e-2, torch.float16: 4e-3}
 """Largest error that passes, absolute up to magnitude 1 and relative to the largest number of the result
-beyond it."""
+beyond it.
+"""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One way in which a case came out wrong. `sentence` says it; `expected` and `got` are shown beside each
-    other if they help."""
+    """One way in which a case came out wrong. `sentence` says it; `expected` and `got` are shown beside
+    each other if they help.
+    """
 
     aspect: str
     sentence: str
@@ -55,7 +58,9 @@ def expect(reference, case: Case) -> Outcome:
     return next(perform(reference, [_in_float64(case)]))
 
 
-def differences(exercise: Exercise, case: Case, outcome: Outcome, expected: Outcome) -> Iterator[Difference]:
+def differences(
+    exercise: Exercise, case: Case, outcome: Outcome, expected: Outcome, slack: float = 1.0
+) -> Iterator[Difference]:
     """All differences between an outcome and what was expected, the plainest first."""
     if (
         outcome.raised is not None
@@ -74,9 +79,9 @@ def differences(exercise: Exercise, case: Case, outcome: Outcome, expected: Outc
         if isinstance(result, Raised):
             yield Difference("raised", _say_raised(result, exercise), call=i)
             return
-        yield from _output_differences(exercise, i, result, right, dtype)
+        yield from _output_differences(exercise, i, result, right, dtype, slack)
         yield from _input_differences(exercise, i, call, result)
-        yield from _gradient_differences(exercise, i, result, right, dtype)
+        yield from _gradient_differences(exercise, i, result, right, dtype, slack)
     if len(outcome.results) < len(case.calls):
         yield Difference("raised", "Some results are missing.")
 
@@ -91,7 +96,7 @@ def first_difference(
     if "gradients" in wanted:
         wanted.add("shape")
     labels = None if check.outputs is None else {exercise.results[i].name for i in check.outputs}
-    for found in differences(exercise, case, outcome, expected):
+    for found in differences(exercise, case, outcome, expected, check.slack):
         if found.aspect not in wanted:
             continue
         if found.aspect in ("shape", "dtype", "values") and labels is not None and found.label not in labels:
@@ -127,7 +132,9 @@ def _results_agree(check: Check, a: Returned | Raised, b: Returned | Raised, dty
             if x != y:
                 return False
         elif (
-            x.shape != y.shape or x.dtype != y.dtype or ("values" in check.aspects and not close(x, y, dtype))
+            x.shape != y.shape
+            or x.dtype != y.dtype
+            or ("values" in check.aspects and not close(x, y, dtype, check.slack))
         ):
             return False
     if "gradients" in check.aspects and not _gradients_agree(a.gradients, b.gradients, dtype):
@@ -159,7 +166,7 @@ def _kinship(parameters: dict[str, Tensor] | None) -> object:
     return {name: (tuple(p.shape), bool(p.isfinite().all()), _constant(p)) for name, p in parameters.items()}
 
 
-def close(got: Tensor, expected: Tensor, dtype: torch.dtype) -> bool:
+def close(got: Tensor, expected: Tensor, dtype: torch.dtype, slack: float = 1.0) -> bool:
     """Equal up to the rounding that `dtype` allows; NaN and infinities must stand in the same places."""
     if got.shape != expected.shape or got.is_complex() or expected.is_complex():
         return False
@@ -172,7 +179,9 @@ def close(got: Tensor, expected: Tensor, dtype: torch.dtype) -> bool:
     if not bool((a.isfinite() == finite).all()) or not same(a[~finite], b[~finite]):
         return False
     largest = float(b[finite].abs().max()) if bool(finite.any()) else 0.0
-    return bool(((a[finite] - b[finite]).abs() <= TOLERANCE.get(dtype, 5e-5) * max(1.0, largest)).all())
+    return bool(
+        ((a[finite] - b[finite]).abs() <= slack * TOLERANCE.get(dtype, 5e-5) * max(1.0, largest)).all()
+    )
 
 
 def same(a: Tensor | None, b: Tensor | None) -> bool:
@@ -255,7 +264,7 @@ def _parameter_differences(got: dict[str, Tensor], right: dict[str, Tensor]) -> 
 
 
 def _output_differences(
-    exercise: Exercise, i: int, result: Returned, right: Returned, dtype: torch.dtype
+    exercise: Exercise, i: int, result: Returned, right: Returned, dtype: torch.dtype, slack: float
 ) -> Iterator[Difference]:
     names = [r.name for r in exercise.results]
     if result.sequence != right.sequence or len(result.outputs) != len(right.outputs):
@@ -279,7 +288,7 @@ def _output_differences(
         if got.dtype == torch.bool and expected.dtype != torch.bool:
             got = got.to(torch.int64)
         compared = got.to(torch.bool) if expected.dtype == torch.bool and not got.is_complex() else got
-        if not close(compared, expected, dtype):
+        if not close(compared, expected, dtype, slack):
             yield Difference(
                 "values", _say_values(named.name, got, expected, dtype), expected=expected, got=got, **at
             )
@@ -295,7 +304,7 @@ def _input_differences(exercise: Exercise, i: int, call: Call, result: Returned)
 
 
 def _gradient_differences(
-    exercise: Exercise, i: int, result: Returned, right: Returned, dtype: torch.dtype
+    exercise: Exercise, i: int, result: Returned, right: Returned, dtype: torch.dtype, slack: float
 ) -> Iterator[Difference]:
     if right.gradients is None:
         return
@@ -308,7 +317,7 @@ def _gradient_differences(
             continue
         if got is None:
             yield Difference("gradients", f"No gradient reaches `{name}`.", expected=expected, **at)
-        elif not close(got, expected, dtype):
+        elif not close(got, expected, dtype, slack):
             yield Difference(
                 "gradients",
                 _say_values(f"the gradient of {name}", got, expected, dtype),
@@ -452,6 +461,7 @@ class Judgement:
     @cached_property
     def example(self) -> Tried | None:
         """The smallest failing case; one with wrong results before one with wrong gradients or side
-        effects."""
+        effects.
+        """
         later = ("gradients", "inputs", "parameters", "fresh", "dtype")
         return min(self.failed, key=lambda t: (t.difference.aspect in later, *t.size), default=None)

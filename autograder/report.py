@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from dataclasses import dataclass
 
 import torch
@@ -72,12 +73,16 @@ class Report:
 
     def sections(self) -> list[tuple[str, str]]:
         """(title, text) of what a learner reads when something is wrong, in order: asked, smallest case,
-        expected and got, mistake."""
+        expected and got, mistake.
+        """
         if not self.attempted or self.perfect:
             return []
         found = [("What was asked", self.exercise.asked)]
         if self.example is not None:
-            found += _show_example(self.exercise, self.example)
+            said = {v.message for v in self.verdicts}
+            shown = _show_example(self.exercise, self.example)
+            # The sentence about this case stands under its check already, unless a smaller case spoke there.
+            found += [part for part in shown if part[1] not in said]
         if self.diagnosis is not None:
             found.append(("What this looks like", self.diagnosis.message))
         return found
@@ -104,7 +109,8 @@ class Report:
 
 def judge(exercise: Exercise, plan, outcomes, seed: int | None = None) -> Report:
     """Judge the outcomes of `plan` (the cases of each check, as `exercise.cases` draws them) and name the
-    mistake."""
+    mistake.
+    """
     judgement = Judgement(exercise, plan, outcomes)
     if reason := judgement.never_ran:
         return refuse(exercise, reason)
@@ -197,7 +203,8 @@ _MARK = {True: ("PASS", "#0072b2"), False: ("FAIL", "#d55e00"), None: ("NOT YET"
 
 def render_html(report: Report) -> str:
     """HTML that reads in light and dark themes: no colour carries meaning alone, text takes the page's own
-    colour."""
+    colour.
+    """
     state = None if not report.attempted else report.perfect
     word, colour = _MARK[state]
     name = html.escape(report.exercise.name)
@@ -222,11 +229,13 @@ def _html_row(verdict: Verdict, attempted: bool, explained: bool) -> str:
     note = ""
     if verdict.message and attempted and explained:
         note = f"<br><span style='margin-left:5.5em'>{html.escape(verdict.message)}</span>"
-    mark = f'<b style="display:inline-block;min-width:5.5em">{word}</b>'
+    mark = f'<b style="display:inline-block;min-width:5.5em">{word}</b> '
     return f"<li>{mark}{html.escape(verdict.sentence)} ({number(verdict.points)}){note}</li>"
 
 
 def _html_text(title: str, text: str) -> str:
     if title.startswith(("The smallest case", "Expected and got")):
         return f'<pre style="white-space:pre-wrap;margin:.2em 0">{html.escape(text)}</pre>'
-    return f'<p style="margin:.1em 0">{html.escape(text)}</p>'
+    # What stands between backticks is code, as in Markdown.
+    marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+    return f'<p style="margin:.1em 0">{marked}</p>'

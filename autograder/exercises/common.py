@@ -24,9 +24,9 @@ def ask(*args: Any, cotangents: tuple[Tensor | None, ...] | None = None) -> Case
 class Function:
     """How to draw the inputs of a pure function.
 
-    `letters` name the sizes. `make(fill, sizes)` gives the arguments, using `fill(*shape)` for each floating-point tensor. `result(sizes)` is
-    the shape of what comes back. `tiny` are sizes for cases that a person can check by hand, the smallest first, and `most` is
-    the largest whole number in them.
+    `letters` name the sizes. `make(fill, sizes)` gives the arguments, using `fill(*shape)` for each
+    floating-point tensor. `result(sizes)` is the shape of what comes back. `tiny` are sizes for cases that
+    a person can check by hand, the smallest first, and `most` is the largest whole number in them.
     """
 
     def __init__(

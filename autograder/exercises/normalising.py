@@ -1,7 +1,9 @@
-"""How a masked softmax goes wrong: pieces and mistakes shared by `masked_softmax` and by every attention module that contains one.
+"""How a masked softmax goes wrong: pieces and mistakes shared by `masked_softmax` and by every attention
+module that contains one.
 
-A softmax is assembled from three pieces: `before(scores, mask)` hides scores, `normalise(scores, mask)` makes weights, and
-`after(weights, mask)` mends them. The mask is None or a bool tensor; the pieces are told so.
+A softmax is assembled from three pieces: `before(scores, mask)` hides scores, `normalise(scores, mask)`
+makes weights, and `after(weights, mask)` mends them. The mask is None or a bool tensor; the pieces are told
+so.
 """
 
 from __future__ import annotations
@@ -151,6 +153,10 @@ def _fill_after(value: float) -> Callable:
     return lambda weights, mask: weights if mask is None else weights.masked_fill(~mask, value)
 
 
+def _zero_empty_rows(weights, mask):
+    return weights if mask is None else weights * mask.any(-1, keepdim=True)
+
+
 def _multiply(scores, mask):
     return scores if mask is None else scores * mask
 
@@ -294,9 +300,13 @@ SOFTMAX_MISTAKES = (
         "The hidden scores are lowered by a number that is not low enough: a real score can be lower still, and padding then gets weight. Use minus infinity or the dtype's lowest number.",
         tuple(
             {"before": make(value), "after": after}
-            for make, values in ((_put, (-1.0, -10.0, -100.0, -1e3, -1e4)), (_add, (-1.0, -10.0, -100.0)))
+            for make, values, afters in (
+                (_put, (-1.0, -10.0, -100.0, -1e3, -1e4), (as_they_are, zero_hidden, _zero_empty_rows)),
+                # With zero_hidden too, a sum is a mistake of another name: hidden scores count in the maximum.
+                (_add, (-1.0, -10.0, -100.0), (as_they_are, _zero_empty_rows)),
+            )
             for value in values
-            for after in (as_they_are, zero_hidden)
+            for after in afters
         ),
     ),
     Mistake(

@@ -1,8 +1,7 @@
 """What is asked of an answer (`Case`) and what comes back (`Outcome`).
 
 Both sides of the wall share these: the grader draws cases and judges outcomes, the sandbox turns one into
-the other. Nothing
-in this folder knows an exercise, a reference answer or an expected value.
+the other. Nothing in this folder knows an exercise, a reference answer or an expected value.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from torch import Tensor
 class Call:
     """One call of the answer.
 
-    `args` holds tensors, numbers or None, given positionally. With `cotangents` (one tensor or None for each
-    output) the gradient of
-    Σ output·cotangent is asked for too, with respect to every floating-point argument and every parameter.
+    `args` holds tensors, numbers or None, given positionally. With `cotangents` (one tensor or None for
+    each output) the gradient of Σ output·cotangent is asked for too, with respect to every floating-point
+    argument and every parameter.
     """
 
     args: tuple[Any, ...]
@@ -30,7 +29,8 @@ class Call:
 @dataclass(frozen=True)
 class Construct:
     """How a class is made before it is called: its arguments, its dtype, and its parameters (None leaves
-    them as they were born)."""
+    them as they were born).
+    """
 
     args: tuple[Any, ...]
     dtype: torch.dtype = torch.float32
@@ -61,11 +61,9 @@ class Other:
 class Returned:
     """What one call gave.
 
-    `sequence` tells whether the answer returned one tensor or several. `args_after` are the tensor arguments
-    as the call left
-    them. `gradients` maps "0", "1", … (arguments) and parameter names to a gradient, or to None where the
-    graph does not reach; it
-    is None when no gradient was asked for.
+    `sequence` tells whether the answer returned one tensor or several. `args_after` are the tensor
+    arguments as the call left them. `gradients` maps "0", "1", … (arguments) and parameter names to a
+    gradient, or to None where the graph does not reach; it is None when no gradient was asked for.
     """
 
     outputs: tuple[Tensor | Other, ...]
@@ -77,7 +75,8 @@ class Returned:
 @dataclass(frozen=True)
 class Raised:
     """An exception, or a limit that was hit. `line` and `source` point into the student's own code where
-    they can."""
+    they can.
+    """
 
     type: str
     message: str
@@ -90,7 +89,8 @@ class Raised:
 @dataclass(frozen=True)
 class Outcome:
     """What one case gave: the parameters a constructed module was born with, and one result a call (fewer
-    after an exception)."""
+    after an exception).
+    """
 
     results: tuple[Returned | Raised, ...] = ()
     parameters: dict[str, Tensor] | None = None

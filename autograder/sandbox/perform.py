@@ -47,7 +47,8 @@ def perform(answer: Any, cases: Iterable[Case]) -> Iterator[Outcome]:
 
 @contextlib.contextmanager
 def _clean_state(seed: int) -> Iterator[None]:
-    """A fixed seed, quiet warnings and torch's defaults, whatever the notebook set; all put back afterwards.
+    """A fixed seed, quiet warnings and torch's defaults, whatever the notebook set; all put back
+    afterwards.
 
     Deterministic mode makes torch fill new, uninitialised memory with NaN, so that an answer which reads
     such memory shows it.
@@ -237,14 +238,16 @@ def _is_stub(answer: Any) -> bool:
 def _raised(error: BaseException, stage: str) -> Raised:
     kind = error.type if isinstance(error, _Refused) else type(error).__name__
     if isinstance(error, NotImplementedError) and not by_raise_statement(error.__traceback__):
-        kind = "NotImplementedError (from torch)"  # not to be taken for an exercise that is still to be written
+        kind = (
+            "NotImplementedError (from torch)"  # not to be taken for an exercise that is still to be written
+        )
     line, source, place = _own_line(error)
     return Raised(kind, _message(error), stage, line, source, place)
 
 
 def by_raise_statement(trace: TracebackType | None) -> bool:
-    """Whether Python code raised this itself, as a stub does. torch raises NotImplementedError too, for example
-    for a dtype that an operation does not take.
+    """Whether Python code raised this itself, as a stub does. torch raises NotImplementedError too, for
+    example for a dtype that an operation does not take.
     """
     if trace is None:
         return False

@@ -1,5 +1,4 @@
-"""The grader's side of the wall: hand a job to a worker process, believe only checked bytes that come
-back."""
+"""The grader's side of the wall: hand a job to a worker process, believe only checked bytes from it."""
 
 from __future__ import annotations
 
@@ -82,7 +81,8 @@ class Worker:
         notebook: bool,
     ) -> list[Outcome]:
         """One outcome a case, in order. Cases that were not answered in time, or at all, say so in their
-        outcome."""
+        outcome.
+        """
         try:
             self._wait_until_ready()
             deadline = time.monotonic() + limits.wall_s
@@ -224,8 +224,8 @@ class Sandbox:
     ) -> list[Outcome]:
         """Run `cells` (name, source) in a fresh process and put `cases` to what they call `entry`.
 
-        Returns one outcome a case. Set `last` when the workers at hand suffice for the runs still to come, to
-        save a process. Raises `SandboxError` when the sandbox itself fails.
+        Returns one outcome a case. Set `last` when the workers at hand suffice for the runs still to come,
+        to save a process. Raises `SandboxError` when the sandbox itself fails.
         """
         with self._lock:
             worker = self._ready.pop(0) if self._ready else Worker()

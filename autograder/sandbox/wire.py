@@ -2,9 +2,8 @@
 pickle.
 
 safetensors (https://github.com/huggingface/safetensors) checks offsets, sizes and dtypes of what it reads;
-the skeleton is read
-back field by field here, so that whatever the other side sends becomes a `Case` or an `Outcome`, or
-`WireError`.
+the skeleton is read back field by field here, so that whatever the other side sends becomes a `Case` or an
+`Outcome`, or `WireError`.
 """
 
 from __future__ import annotations
@@ -184,8 +183,7 @@ def pack_outcome(outcome: Outcome) -> bytes:
 
 
 def unpack_outcome(payload: bytes) -> Outcome:
-    """Bytes from the sandbox as an `Outcome`. Raises `WireError` for anything else; trusts nothing in
-    them."""
+    """Bytes from the sandbox as an `Outcome`, trusting nothing. Raises `WireError` for anything else."""
     read = _Unpacker(payload)
     s = read.skeleton
     if not isinstance(s, dict):

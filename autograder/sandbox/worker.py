@@ -1,8 +1,8 @@
-"""The process that student code runs in when it counts. Started by `runner.py` as a script, in isolated mode.
+"""The process that student code runs in when it counts. Started by `runner.py` as a script, in isolated
+mode.
 
 It reads cells and cases, runs the cells, puts the cases to the answer and writes one outcome frame a case.
-It imports neither the
-exercises nor the reference, and hides both from the student's imports.
+It imports neither the exercises nor the reference, and hides both from the student's imports.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def _course_package(name: str, path: list[str]) -> types.ModuleType:
 
 def _hide_course() -> None:
     """`from autograder import check` in a student's cell gives do-nothing faces; `seqattn_ref` offers its
-    `lab` alone."""
+    `lab` alone.
+    """
     faces = _course_package("autograder", [])
     faces.check = faces.hint = faces.progress = lambda *args, **kwargs: None
     faces.needs = lambda *functions: contextlib.suppress(NotImplementedError)

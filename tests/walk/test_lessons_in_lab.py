@@ -9,6 +9,9 @@ import pytest
 
 from autograder.exercises import find
 
+expect = pytest.importorskip("playwright.sync_api", reason="these tests need requirements-dev.txt").expect
+from .lab import free_port, one_space, serve  # noqa: E402
+
 REPO = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.slow
@@ -17,8 +20,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def address(lab, tmp_path):
     """The address of a JupyterLab of this Python, on a copy of notebooks/, with settings of its own."""
-    from .lab import free_port, serve
-
     shutil.copytree(REPO / "notebooks", tmp_path / "notebooks")
     # No question about news over the pictures.
     asked = tmp_path / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
@@ -57,8 +58,6 @@ def runs_untouched(lab, url, cells_that_wait):
 
 def sentence_after(lab, explorer, handle, key):
     """Press a key on an explorer's slider. Returns the sentence below the picture before and after it."""
-    from playwright.sync_api import expect
-
     sentence = explorer.locator("[aria-live=polite]")
     before = sentence.inner_text()
     slider = explorer.get_by_role("slider").nth(handle)
@@ -68,7 +67,7 @@ def sentence_after(lab, explorer, handle, key):
     expect(sentence).not_to_have_text(before)
     after = sentence.inner_text()
     # The picture's name follows, for people who cannot see it.
-    expect(explorer.get_by_role("img")).to_have_attribute("aria-label", after)
+    expect(explorer.locator("[role=img]")).to_have_attribute("aria-label", after)
     return before, after
 
 
@@ -76,8 +75,7 @@ def test_04_attention_by_hand(lab, address):
     runs_untouched(lab, address.format("04_attention_by_hand"), cells_that_wait=3)
     assert "not attempted yet" in lab.output("check(masked_softmax)")
 
-    # Three equal weights are 1/3 each; one score that is raised takes more than that.
-    explorer = lab.cell("lab.ContextExplorer(")
+    explorer = lab.cell("lab.ContextExplorer(").locator(".jp-OutputArea")
     before, after = sentence_after(lab, explorer, handle=0, key="ArrowRight")
     assert before.startswith("Weights 0.665, 0.245, 0.090.")
     # exp(2.1) / (exp(2.1) + exp(1) + exp(0)) = 0.687
@@ -90,8 +88,6 @@ def test_04_attention_by_hand(lab, address):
     told = lab.output("check(dot_scores)")
     lab.picture("wrong")
     assert "FAIL" in told and "The smallest case on which it fails" in told
-    from .lab import one_space
-
     hint = next(m.hint for m in find("dot_scores").mistakes if m.id == "view-instead-of-transpose")
     assert one_space(hint) in one_space(told)
 
@@ -107,7 +103,7 @@ def test_05_additive(lab, address):
     runs_untouched(lab, address.format("05_additive"), cells_that_wait=5)
     assert "not attempted yet" in lab.output("check(AdditiveAttention)")
 
-    explorer = lab.cell("lab.TanhUnitsExplorer(")
+    explorer = lab.cell("lab.TanhUnitsExplorer(").locator(".jp-OutputArea")
     before, after = sentence_after(lab, explorer, handle=0, key="ArrowRight")
     assert before.startswith("Query 1, tanh on:")
     assert after.startswith("Query 1.25, tanh on:")
