@@ -436,6 +436,11 @@ APPLIED_AFTERWARDS = Mistake(
         )
     ),
 )
+SQUASHED = Mistake(
+    "squashed-result",
+    "A tanh, a ReLU or a sigmoid is applied to the result. The formula has none.",
+    tuple({"outer": on_result(change)} for change in (torch.tanh, torch.relu, torch.sigmoid)),
+)
 SCALED = Mistake(
     "scaled-result",
     "Every number is the same multiple of what it should be: a factor or a division is there that the formula does not have.",

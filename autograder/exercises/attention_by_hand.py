@@ -12,7 +12,7 @@ import seqattn_ref
 from ..drawing import Draw
 from ..exercise import Check, Exercise, Mistake
 from ..sandbox.case import Call, Case
-from .anywhere import ANY_FUNCTION, PAIRWISE, SCRAMBLED_BY_VIEW, without
+from .anywhere import ANY_FUNCTION, APPLIED_AFTERWARDS, PAIRWISE, SCRAMBLED_BY_VIEW, SQUASHED, without
 from .common import Function, ask, finite_gradients, function_checks, wrapped
 from .normalising import SOFTMAX_MISTAKES, assemble
 
@@ -173,6 +173,30 @@ MASKED_SOFTMAX = Exercise(
     ),
     mistakes=(
         *SOFTMAX_MISTAKES,
+        Mistake(
+            "mask-of-the-first-sample",
+            "Every sample gets the mask of the first one.",
+            (
+                {"outer": lambda f: lambda scores, mask=None: f(scores, mask if mask is None else mask[:1])},
+                {"outer": lambda f: lambda scores, mask=None: f(scores, mask if mask is None else mask[0])},
+            ),
+        ),
+        Mistake(
+            "mask-read-as-lengths",
+            "The mask is turned into a length, so that holes in it move to the end. Use the mask as it is.",
+            (
+                {
+                    "outer": lambda f: (
+                        lambda scores, mask=None: f(
+                            scores,
+                            mask
+                            if mask is None
+                            else torch.arange(mask.shape[-1]) < mask.sum(-1, keepdim=True),
+                        )
+                    )
+                },
+            ),
+        ),
         Mistake(
             "mask-required",
             "Without a mask the call fails. The mask is optional: give it the default None and treat that case.",
@@ -513,6 +537,8 @@ DOT_SCORES = Exercise(
             ),
         ),
         ALREADY_SOFTMAXED,
+        SQUASHED,
+        APPLIED_AFTERWARDS,
         *PAIRWISE,
         *ANY_FUNCTION,
     ),

@@ -64,7 +64,7 @@ class Asked:
         ]
 
     def catches(self, answer, first: int = 0) -> int | None:
-        """The place of a case to which some check objects, looking at place `first` before all others; else None."""
+        """The place of a case to which some check objects (place `first` is tried first), or None."""
         if first and self._objects(first, next(perform(answer, [self.cases[first][1]]))):
             return first
         outcomes = list(perform(answer, [case for _, case, _ in self.cases]))
