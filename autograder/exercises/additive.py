@@ -300,6 +300,10 @@ def _large(draw: Draw, one_pair: bool) -> Iterator[Case]:
         draw.whole(3),
         cotangents=(draw.normal(*wanted),),
     )
+    # In float64 the tanh of 8 is still told from that of 5, and from 1.
+    shapes = ((*lead_q, 2), (*lead_k, 2), (1, 2), (1, 2), (1,))
+    sizes = (2.0, 2.0, 1.0, 1.0, 1.0)
+    yield ask(*(torch.full(shape, n, dtype=torch.float64) for shape, n in zip(shapes, sizes, strict=True)))
     if not one_pair:
         keys = draw.whole(1, 3, 2)
         keys[:, 1] = 0
