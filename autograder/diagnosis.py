@@ -9,6 +9,8 @@ passes.
 from __future__ import annotations
 
 import itertools
+import math
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,11 +69,16 @@ class _Suspect:
 class _Inquiry:
     """One answer's failing cases, and what each mistake of the catalogue does on them."""
 
-    def __init__(self, judgement: Judgement):
+    def __init__(self, judgement: Judgement, patience: float):
+        self.deadline = time.perf_counter() + patience
         self.judgement = judgement
         self.exercise = judgement.exercise
         self.failed = _chosen(judgement)
         self.everything = set(range(len(self.failed)))
+
+    @property
+    def late(self) -> bool:
+        return time.perf_counter() > self.deadline
 
     def explains_enough(self, suspect: _Suspect) -> bool:
         return len(suspect.explained) >= ENOUGH * len(self.failed) and 0 in suspect.explained
@@ -93,6 +100,8 @@ class _Inquiry:
         """
         for mistake in self.exercise.mistakes:
             for pieces in mistake.variants:
+                if screened > 1 and self.late:
+                    return
                 if any(self._agreeing(mistake, pieces, [t]) for t in self.failed[:screened]):
                     yield _Suspect(mistake, pieces, self._agreeing(mistake, pieces, self.failed))
 
@@ -143,6 +152,8 @@ class _Inquiry:
         explained = set().union(*(s.explained for s in suspects)) if suspects else set()
         hard = next((t for i, t in enumerate(self.failed) if i not in explained), self.failed[0])
         for (one, first), (two, second) in itertools.islice(pairs, PAIRS):
+            if self.late:
+                return None
             pieces = {**first, **second}
             if not self._agreeing(one, pieces, [hard]):
                 continue
@@ -165,11 +176,13 @@ class _Inquiry:
         return Diagnosis(tuple(found), complete=not left) if found else None
 
 
-def diagnose(judgement: Judgement) -> Diagnosis | None:
+def diagnose(judgement: Judgement, patience: float = math.inf) -> Diagnosis | None:
     """The known mistake, or mistakes, that best explain what failed; None when nothing in the catalogue
     behaves like it.
+
+    Every single mistake is always tried. After `patience` seconds no more is done to find several at once.
     """
-    inquiry = _Inquiry(judgement)
+    inquiry = _Inquiry(judgement, patience)
     recognised = list(inquiry.recognised(general=False))
     if whole := [s for s in recognised if s.explained == inquiry.everything]:
         return Diagnosis((whole[0].mistake,), complete=True)

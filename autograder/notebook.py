@@ -23,6 +23,9 @@ from .record import Record
 from .report import Report, judge
 from .sandbox.perform import by_raise_statement, perform
 
+PATIENCE = 0.1
+"""Seconds for telling apart several mistakes in one answer, so that a check answers at once."""
+
 SEED = 1
 """A learner who checks again meets the same cases. Each exercise draws its own from this, by its name."""
 
@@ -82,7 +85,7 @@ def check(answer: Any, name: str | None = None) -> Points:
     plan = exercise.cases(SEED)
     with _quiet() as printed:
         outcomes = list(perform(answer, [case for cases in plan for case in cases]))
-    report = judge(exercise, plan, outcomes, SEED)
+    report = judge(exercise, plan, outcomes, SEED, PATIENCE)
     _show(report, printed.lines)
     if report.attempted:
         mistakes = [m.id for m in report.diagnosis.mistakes] if report.diagnosis else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from dataclasses import dataclass
 
@@ -107,9 +108,9 @@ class Report:
         return render_html(self)
 
 
-def judge(exercise: Exercise, plan, outcomes, seed: int | None = None) -> Report:
+def judge(exercise: Exercise, plan, outcomes, seed: int | None = None, patience: float = math.inf) -> Report:
     """Judge the outcomes of `plan` (the cases of each check, as `exercise.cases` draws them) and name the
-    mistake.
+    mistake. `patience` bounds the seconds spent on finding several mistakes at once.
     """
     judgement = Judgement(exercise, plan, outcomes)
     if reason := judgement.never_ran:
@@ -119,7 +120,8 @@ def judge(exercise: Exercise, plan, outcomes, seed: int | None = None) -> Report
         return Report(exercise, untried, attempted=False, seed=seed)
     verdicts = tuple(_verdict(judgement, check) for check in exercise.checks)
     perfect = all(v.passed for v in verdicts)
-    return Report(exercise, verdicts, True, judgement.example, None if perfect else diagnose(judgement), seed)
+    diagnosis = None if perfect else diagnose(judgement, patience)
+    return Report(exercise, verdicts, True, judgement.example, diagnosis, seed)
 
 
 def refuse(exercise: Exercise, message: str) -> Report:
