@@ -23,7 +23,7 @@ from .record import Record
 from .report import Report, judge
 from .sandbox.perform import by_raise_statement, perform
 
-PATIENCE = 0.1
+PATIENCE = 0.03
 """Seconds for telling apart several mistakes in one answer, so that a check answers at once."""
 
 SEED = 1
