@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from seqattn_ref._checks import check_mask, check_shapes
-from seqattn_ref.masking import masked_softmax
+from seqattn_ref.masking import masked_softmax, softmax_backward
 from seqattn_ref.scores import additive_scores, bilinear_scores
 
 
@@ -26,6 +26,43 @@ def context_vector(weights: Tensor, values: Tensor) -> Tensor:
     """
     check_shapes(weights=(weights, "(B, T, S)"), values=(values, "(B, S, D)"))
     return weights @ values
+
+
+def alignment_gradient(
+    query: Tensor, keys: Tensor, weights: Tensor, grad_context: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Carry a gradient from the context back to the matrix of a bilinear scorer, by hand.
+
+    The forward pass is e_j = qᵀ W h_j, α = softmax(e), z = Σ_j α_j h_j. With g = ∂L/∂z the chain rule gives
+
+        ∂L/∂α_j = gᵀ h_j        ∂L/∂e_j = α_j (gᵀ h_j - gᵀ z)        ∂L/∂W = Σ_j ∂L/∂e_j q h_jᵀ
+
+    It is the backward pass of equations 5 and 6 of Bahdanau et al. 2015 (arXiv 1409.0473, section 3.1) with
+    the score ``general`` of Luong et al. 2015 (arXiv 1508.04025, section 3.1).
+
+    Args:
+        query: (B, Dq).
+        keys: (B, S, Dk), the values too.
+        weights: (B, S), the softmax of the scores; 0 where a key is hidden.
+        grad_context: (B, Dk), the gradient of the loss with respect to the context.
+
+    Returns:
+        The gradient of the loss with respect to the scores (B, S), and to W (Dq, Dk), summed over the batch.
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        ValueError: the shapes do not fit.
+    """
+    check_shapes(
+        query=(query, "(B, Dq)"),
+        keys=(keys, "(B, S, Dk)"),
+        weights=(weights, "(B, S)"),
+        grad_context=(grad_context, "(B, Dk)"),
+    )
+    grad_weights = (keys @ grad_context[:, :, None])[:, :, 0]  # (B, S)
+    grad_scores = softmax_backward(weights, grad_weights)
+    pulled = (grad_scores[:, None, :] @ keys)[:, 0]  # (B, Dk): Σ_j ∂L/∂e_j h_j
+    return grad_scores, query.T @ pulled
 
 
 class AdditiveAttention(nn.Module):
