@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .exercise import Check, Exercise
-from .sandbox.case import Call, Case, Construct, Other, Outcome, Raised, Returned
+from .sandbox.case import Call, Callback, Case, Construct, Other, Outcome, Raised, Returned
 from .sandbox.perform import perform
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 5e-5, torch.bfloat16: 4e-2, torch.float16: 4e-3}
@@ -207,6 +207,8 @@ def dtype_of(case: Case) -> torch.dtype:
 
 def _in_float64(case: Case) -> Case:
     def up(value):
+        if isinstance(value, Callback):
+            return Callback(value.kind, {name: up(t) for name, t in value.tensors.items()})
         return value.to(torch.float64) if isinstance(value, Tensor) and value.is_floating_point() else value
 
     calls = tuple(
@@ -222,14 +224,23 @@ def _in_float64(case: Case) -> Case:
     return replace(case, calls=calls, construct=made)
 
 
+def _tensors(case: Case) -> Iterator[Tensor]:
+    """All tensors that are put in, those of callbacks too."""
+    for call in case.calls:
+        for a in call.args:
+            if isinstance(a, Callback):
+                yield from a.tensors.values()
+            elif isinstance(a, Tensor):
+                yield a
+
+
 def _elements(case: Case) -> int:
-    return sum(a.numel() for call in case.calls for a in call.args if isinstance(a, Tensor)) or 10**6
+    return sum(t.numel() for t in _tensors(case)) or 10**6
 
 
 def _precise_only(case: Case) -> bool:
     """True when the case holds numbers that a person would not want to check by hand."""
-    tensors = [a for call in case.calls for a in call.args if isinstance(a, Tensor) and a.is_floating_point()]
-    return any(bool((t != t.round()).any()) for t in tensors)
+    return any(bool((t != t.round()).any()) for t in _tensors(case) if t.is_floating_point())
 
 
 # ---- what can differ
@@ -310,7 +321,8 @@ def _gradient_differences(
         return
     axes = {str(k): named for k, named in enumerate(exercise.inputs)}
     for key, expected in right.gradients.items():
-        name = axes[key].name if key in axes else key
+        place, _, inner = key.partition(".")
+        name = axes[key].name if key in axes else f"{axes[place].name}'s {inner}" if place in axes else key
         at = {"call": i, "label": f"gradient of {name}", "axes": axes[key].axes if key in axes else None}
         got = (result.gradients or {}).get(key)
         if expected is None or (got is None and not bool(expected.any())):

@@ -13,6 +13,8 @@ from torch import Tensor
 from .diagnosis import Diagnosis, diagnose
 from .exercise import Exercise
 from .judging import Judgement, Tried, number
+from .sandbox.callbacks import ABOUT
+from .sandbox.case import Callback
 
 SHOWN_ELEMENTS = 64
 """A tensor with more elements than this is described, not printed."""
@@ -169,6 +171,9 @@ def _show_example(exercise: Exercise, tried: Tried) -> list[tuple[str, str]]:
 
 
 def _show(name: str, value, axes: tuple[str, ...] | None, width: int = 0) -> str:
+    if isinstance(value, Callback):
+        inner = [f"  {_show(n, t, None)}" for n, t in value.tensors.items()]
+        return "\n".join([f"{name}, {ABOUT[value.kind]}, with", *inner])
     if not isinstance(value, Tensor):
         return f"{name:{width}} = {value}"
     fits = axes is not None and len(axes) == value.dim()

@@ -299,14 +299,7 @@ class AttentionSeq2Seq(nn.Module):
         attn_dim: A, the units of the scorer.
     """
 
-    def __init__(
-        self,
-        source_vocab: int,
-        target_vocab: int,
-        embed_dim: int,
-        hidden_dim: int,
-        attn_dim: int,
-    ):
+    def __init__(self, source_vocab: int, target_vocab: int, embed_dim: int, hidden_dim: int, attn_dim: int):
         super().__init__()
         self.encoder = Encoder(source_vocab, embed_dim, hidden_dim, bidirectional=True)
         self.start = nn.Linear(hidden_dim, hidden_dim)

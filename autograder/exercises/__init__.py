@@ -15,9 +15,27 @@ class UnknownExercise(LookupError):
 @cache
 def all_exercises() -> dict[str, Exercise]:
     """Every exercise by its name, in the order of the lessons."""
-    from . import additive, attention_by_hand, bilinear, start_here
+    from . import (
+        additive,
+        attention_by_hand,
+        attention_decoder,
+        bilinear,
+        bottleneck,
+        gradient_flow,
+        seq2seq,
+        start_here,
+    )
 
-    lessons = (start_here, attention_by_hand, additive, bilinear)
+    lessons = (
+        start_here,
+        seq2seq,
+        gradient_flow,
+        bottleneck,
+        attention_by_hand,
+        additive,
+        bilinear,
+        attention_decoder,
+    )
     return {exercise.name: exercise for lesson in lessons for exercise in lesson.EXERCISES}
 
 

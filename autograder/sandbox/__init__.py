@@ -6,7 +6,9 @@ One interface: `Sandbox().run(cells, entry, cases) -> outcomes`.
 import importlib
 
 _HOMES = {
-    **dict.fromkeys(("Call", "Case", "Construct", "Other", "Outcome", "Raised", "Returned"), "case"),
+    **dict.fromkeys(
+        ("Call", "Callback", "Case", "Construct", "Other", "Outcome", "Raised", "Returned"), "case"
+    ),
     **dict.fromkeys(("Limits", "Sandbox", "SandboxError"), "runner"),
 }
 

@@ -14,12 +14,22 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class Callback:
+    """A function that the answer is given. Only its kind and its numbers are kept here: `callbacks.make`
+    makes it where the answer runs.
+    """
+
+    kind: str
+    tensors: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
 class Call:
     """One call of the answer.
 
-    `args` holds tensors, numbers or None, given positionally. With `cotangents` (one tensor or None for
-    each output) the gradient of Σ output·cotangent is asked for too, with respect to every floating-point
-    argument and every parameter.
+    `args` holds tensors, numbers, callbacks or None, given positionally. With `cotangents` (one tensor or
+    None for each output) the gradient of Σ output·cotangent is asked for too, with respect to every
+    floating-point argument, every parameter and every tensor of a callback.
     """
 
     args: tuple[Any, ...]
@@ -62,8 +72,9 @@ class Returned:
     """What one call gave.
 
     `sequence` tells whether the answer returned one tensor or several. `args_after` are the tensor
-    arguments as the call left them. `gradients` maps "0", "1", … (arguments) and parameter names to a
-    gradient, or to None where the graph does not reach; it is None when no gradient was asked for.
+    arguments as the call left them. `gradients` maps "0", "1", … (arguments), "2.W" (tensor W of the callback
+    that is argument 2) and parameter names to a gradient, or to None where the graph does not reach; it is
+    None when no gradient was asked for.
     """
 
     outputs: tuple[Tensor | Other, ...]

@@ -23,7 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .case import Call, Case, Construct, Other, Outcome, Raised, Returned
+from .callbacks import make
+from .case import Call, Callback, Case, Construct, Other, Outcome, Raised, Returned
 
 MESSAGE_LIMIT = 600
 OUTPUT_LIMIT = 1 << 22  # elements; no exercise asks for a result near this size
@@ -132,7 +133,15 @@ def _set_parameters(module: nn.Module, construct: Construct) -> None:
 
 def _call(target: Callable, call: Call) -> Returned | Raised:
     wants_gradient = call.cotangents is not None
-    args = tuple(_fresh(a, wants_gradient) if isinstance(a, Tensor) else a for a in call.args)
+    lent = {
+        i: {name: _fresh(t, wants_gradient) for name, t in a.tensors.items()}
+        for i, a in enumerate(call.args)
+        if isinstance(a, Callback)
+    }
+    args = tuple(
+        make(a, lent[i]) if i in lent else _fresh(a, wants_gradient) if isinstance(a, Tensor) else a
+        for i, a in enumerate(call.args)
+    )
     try:
         if not callable(target):
             raise _Refused(
@@ -149,15 +158,20 @@ def _call(target: Callable, call: Call) -> Returned | Raised:
     gradients = None
     if wants_gradient:
         try:
-            gradients = _gradients(target, args, raw, call.cotangents)
+            gradients = _gradients(target, args, lent, raw, call.cotangents)
         except (Exception, SystemExit) as error:
             return _raised(error, "backward")
     after = tuple(_plain(a) if isinstance(a, Tensor) else None for a in args)
     return Returned(outputs, sequence, after, gradients)
 
 
-def _gradients(target: Any, args: tuple, raw: tuple, cotangents: tuple) -> dict[str, Tensor | None]:
+def _gradients(
+    target: Any, args: tuple, lent: dict[int, dict[str, Tensor]], raw: tuple, cotangents: tuple
+) -> dict[str, Tensor | None]:
     wanted = {str(i): a for i, a in enumerate(args) if isinstance(a, Tensor) and a.is_floating_point()}
+    wanted |= {
+        f"{i}.{name}": t for i, own in lent.items() for name, t in own.items() if t.is_floating_point()
+    }
     if isinstance(target, nn.Module):
         wanted |= dict(target.named_parameters())
     terms = [

@@ -18,7 +18,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from .case import Call, Case, Construct, Other, Outcome, Raised, Returned
+from .case import Call, Callback, Case, Construct, Other, Outcome, Raised, Returned
 from .frames import WireError
 
 STRIDED_LIMIT = 1 << 24
@@ -59,10 +59,12 @@ class _Packer:
             return {"tensor": name, "stride": list(value.stride())}
         if isinstance(value, Other):
             return {"other": value.type_name[:200]}
+        if isinstance(value, Callback):
+            return {"callback": value.kind, "tensors": self.mapping(value.tensors)}
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
         raise TypeError(
-            f"Only tensors, numbers, strings and None cross the wall, not {type(value).__name__}."
+            f"Only tensors, callbacks, numbers, strings and None cross the wall, not {type(value).__name__}."
         )
 
     def values(self, values: Any) -> Any:
@@ -92,6 +94,8 @@ class _Unpacker:
         if isinstance(value, dict):
             if "other" in value:
                 return Other(self.text(value["other"], 200))
+            if "callback" in value:
+                return Callback(self.text(value["callback"], 200), self.mapping(value.get("tensors")))
             return self._tensor(value)
         if value is None or isinstance(value, (bool, int, float, str)):
             return value

@@ -3,23 +3,40 @@
 Models and functions that a learner writes come in as arguments, so importing the lab never shows a solution.
 """
 
-from seqattn_ref.lab.device import describe_device
+from seqattn_ref.lab.data import BOS, EOS, PAD, Letters, Pairs, Vocabulary, text
+from seqattn_ref.lab.device import best_device, describe_device
 from seqattn_ref.lab.explorers.context import ContextExplorer
 from seqattn_ref.lab.explorers.explorer import Explorer
 from seqattn_ref.lab.explorers.padding import PaddingExplorer
 from seqattn_ref.lab.explorers.tanh_units import TanhUnitsExplorer
-from seqattn_ref.lab.figures import COLOURS, Picture, figure, heatmap, ragged_batch, show
+from seqattn_ref.lab.figures import COLOURS, Picture, curve, figure, heatmap, ragged_batch, show
+from seqattn_ref.lab.stored import stored
+from seqattn_ref.lab.training import Progress, Trained, set_seed, train
 
 __all__ = [
+    "BOS",
     "COLOURS",
+    "EOS",
+    "PAD",
     "ContextExplorer",
     "Explorer",
+    "Letters",
     "PaddingExplorer",
+    "Pairs",
     "Picture",
+    "Progress",
     "TanhUnitsExplorer",
+    "Trained",
+    "Vocabulary",
+    "best_device",
+    "curve",
     "describe_device",
     "figure",
     "heatmap",
     "ragged_batch",
+    "set_seed",
     "show",
+    "stored",
+    "text",
+    "train",
 ]

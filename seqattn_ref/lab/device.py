@@ -1,6 +1,11 @@
-"""One sentence about the machine that a lesson runs on."""
+"""Which device a lesson runs on, and one sentence about it."""
 
 import torch
+
+
+def best_device():
+    """The first CUDA GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def describe_device(device="cpu"):

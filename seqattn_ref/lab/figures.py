@@ -121,6 +121,24 @@ def heatmap(
     return image
 
 
+def curve(ax, x, runs, label=None, marker="o", **look):
+    """Draw several runs of one experiment as a line through their mean, in a band from the lowest to the
+    highest.
+
+    x: where the points are, (N,); runs: (R, N), a row for each run (for each seed), or (N,) for one run.
+    label: the name in the legend, which the caller adds; look: anything that `Axes.plot` takes.
+    Returns the line. Raises `ValueError` where a run has another number of points than x.
+    """
+    x = torch.as_tensor(x).double()
+    runs = torch.atleast_2d(torch.as_tensor(runs).double())
+    if runs.dim() != 2 or runs.shape[1] != len(x):
+        raise ValueError(f"curve: {len(x)} places came with runs of shape {tuple(runs.shape)}.")
+    (line,) = ax.plot(x, runs.mean(0), marker=marker, markersize=4, label=label, **look)
+    if len(runs) > 1:
+        ax.fill_between(x, runs.amin(0), runs.amax(0), color=line.get_color(), alpha=0.2, linewidth=0)
+    return line
+
+
 def ragged_batch(ax, sentences, pad="pad", size=None, title=None):
     """Draw sentences of different lengths as one padded batch: the shape diagram of (B, S) or (B, S, D).
 

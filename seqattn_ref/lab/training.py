@@ -15,11 +15,6 @@ def set_seed(seed):
     torch.manual_seed(seed)
 
 
-def best_device():
-    """The first CUDA GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 class Trained(NamedTuple):
     """What a training run left behind. `losses` has one number a step; `seconds` is how long it took."""
 
@@ -34,7 +29,8 @@ def train(model, draw, loss, steps, lr=3e-3, clip=1.0, label="training"):
     the batch; gives a scalar tensor. The batch goes to the model's device if it has a method `to`.
     lr: the highest learning rate. It is reached over the first twentieth of the steps and falls to 0 with a
     cosine. clip: gradients longer than this are shortened to it; None leaves them as they are.
-    Returns `Trained`; the model is left in evaluation mode. Raises `RuntimeError` when the loss is not finite.
+    Returns `Trained`; the model is left in evaluation mode. Raises `RuntimeError` when the loss is not
+    finite.
     """
     device = next(model.parameters()).device
     optimiser = torch.optim.Adam(model.parameters(), lr=lr)
