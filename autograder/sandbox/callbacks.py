@@ -113,4 +113,4 @@ def _fits(what: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
     if not isinstance(tensor, Tensor):
         raise TypeError(f"{what} must be a tensor, but it is a {type(tensor).__name__}.")
     if tuple(tensor.shape) != tuple(shape):
-        raise ValueError(f"{what} must have shape {tuple(shape)}, but have shape {tuple(tensor.shape)}.")
+        raise ValueError(f"{what} must have shape {tuple(shape)}, but came with shape {tuple(tensor.shape)}.")

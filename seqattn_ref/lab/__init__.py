@@ -3,6 +3,7 @@
 Models and functions that a learner writes come in as arguments, so importing the lab never shows a solution.
 """
 
+from seqattn_ref.lab import bottleneck
 from seqattn_ref.lab.data import BOS, EOS, PAD, Letters, Pairs, Vocabulary, text
 from seqattn_ref.lab.device import best_device, describe_device
 from seqattn_ref.lab.explorers.context import ContextExplorer
@@ -29,6 +30,7 @@ __all__ = [
     "Trained",
     "Vocabulary",
     "best_device",
+    "bottleneck",
     "curve",
     "describe_device",
     "figure",
