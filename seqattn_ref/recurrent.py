@@ -122,7 +122,7 @@ def gradient_by_distance(rnn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Measure how much of a gradient at the last state reaches the input of each earlier step.
 
     The gradient of Σ h^T (the sum of the entries of the last state) with respect to x^t is a product of T - t
-    Jacobians (Pascanu, Mikolov & Bengio 2013, arXiv 1211.5063, section 2, equation 5).
+    Jacobians (Pascanu, Mikolov & Bengio 2013, arXiv 1211.5063, section 1.1, equation 5).
 
     Args:
         rnn: maps inputs (B, T, D) to the states (B, T, H) of all steps. State t depends on inputs up to t.

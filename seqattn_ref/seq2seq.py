@@ -18,7 +18,7 @@ def shift_right(tokens: Tensor, bos: int) -> Tensor:
     """Make the decoder's inputs out of its targets: y^{i-1} goes in where y^i must come out.
 
     This is teacher forcing (Williams & Zipser 1989, "A learning algorithm for continually running fully
-    recurrent neural networks", section 3.2).
+    recurrent neural networks").
 
     Args:
         tokens: (B, T) integers, the targets y^1 … y^T.
