@@ -1,11 +1,13 @@
 """Attention whole: scores to weights to context."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from seqattn_ref._checks import check_mask, check_shapes
 from seqattn_ref.masking import masked_softmax, softmax_backward
-from seqattn_ref.scores import additive_scores, bilinear_scores
+from seqattn_ref.scores import additive_scores, bilinear_scores, score_projected
 
 
 def context_vector(weights: Tensor, values: Tensor) -> Tensor:
@@ -108,8 +110,20 @@ class AdditiveAttention(nn.Module):
             ValueError: the shapes do not fit.
         """
         scores = additive_scores(queries, keys, self.W_q.weight, self.W_k.weight, self.v.weight[0])
-        weights = masked_softmax(scores, _mask_per_query(mask, scores))
-        return context_vector(weights, keys), weights
+        return _attend(scores, keys, mask)
+
+    def _over(self, keys: Tensor) -> Callable[..., tuple[Tensor, Tensor]]:
+        """What ``forward`` does, for many calls with the same keys (B, S, Dk).
+
+        The keys are projected here, once, as appendix A.1.2 of the paper advises.
+        """
+        projected_keys = self.W_k(keys)  # (B, S, A)
+
+        def attend(queries: Tensor, values: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+            scores = score_projected(self.W_q(queries), projected_keys, self.v.weight[0])
+            return _attend(scores, values, mask)
+
+        return attend
 
 
 class BilinearAttention(nn.Module):
@@ -150,9 +164,7 @@ class BilinearAttention(nn.Module):
             TypeError: an argument is not a tensor, or ``mask`` is not bool.
             ValueError: the shapes do not fit.
         """
-        scores = bilinear_scores(queries, keys, self.W)
-        weights = masked_softmax(scores, _mask_per_query(mask, scores))
-        return context_vector(weights, keys), weights
+        return _attend(bilinear_scores(queries, keys, self.W), keys, mask)
 
 
 class Attention(nn.Module):
@@ -199,6 +211,12 @@ class Attention(nn.Module):
         scores = y @ self.W @ h.T  # (T, S)
         weights = masked_softmax(scores)
         return weights @ h
+
+
+def _attend(scores: Tensor, values: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """From scores (B, T, S) and values (B, S, D) to the context (B, T, D) and the weights (B, T, S)."""
+    weights = masked_softmax(scores, _mask_per_query(mask, scores))
+    return context_vector(weights, values), weights
 
 
 def _mask_per_query(mask: Tensor | None, scores: Tensor) -> Tensor | None:

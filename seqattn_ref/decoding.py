@@ -25,7 +25,8 @@ def greedy_decode(
         max_len: how many tokens to write at the most, T.
 
     Returns:
-        (B, T) integers, without ``first``. From the first eos on, a row holds eos.
+        (B, T) integers of the dtype of ``first``, which is not among them. From the first eos on, a row holds
+        eos.
 
     Raises:
         TypeError: ``first`` is not a tensor.
@@ -38,7 +39,7 @@ def greedy_decode(
     tokens, ended = first, torch.zeros_like(first, dtype=torch.bool)
     for i in range(max_len):
         logits, state = step(tokens, state)
-        tokens = logits.argmax(dim=1).masked_fill(ended, eos)
+        tokens = logits.argmax(dim=1).to(first.dtype).masked_fill(ended, eos)
         written[:, i] = tokens
         ended = ended | (tokens == eos)
         if bool(ended.all()):
@@ -55,7 +56,7 @@ def accuracy_by_length(
         predictions: (N, T) integers.
         targets: (N, T) integers.
         mask: (N, T) bool, True for a real token of the target, eos included. Elsewhere anything may be
-            predicted.
+            predicted. A sequence without any real token is right.
         lengths: (N,) integers, the length of each source.
         at: (K,) integers, the lengths to report on.
 
@@ -78,4 +79,4 @@ def accuracy_by_length(
     right = ((predictions == targets) | ~mask).all(dim=1)  # (N,)
     of_this_length = lengths == at[:, None]  # (K, N)
     count = of_this_length.sum(dim=1)
-    return (of_this_length & right).sum(dim=1) / count.clamp(min=1), count
+    return (of_this_length & right).sum(dim=1).float() / count.clamp(min=1), count

@@ -14,7 +14,8 @@ from seqattn_ref._checks import check_shapes, check_tensor
 def rnn_step(x: Tensor, state: Tensor, W_x: Tensor, W_h: Tensor, b: Tensor) -> Tensor:
     """Take one step of a plain recurrent network: h' = tanh(W_x x + W_h h + b).
 
-    This is the simple recurrent network of Elman 1990 ("Finding structure in time", section "Time").
+    This is the simple recurrent network of Elman 1990 ("Finding structure in time"), with tanh in place of
+    the logistic function.
 
     Args:
         x: (B, D), the input of this step.
@@ -45,8 +46,8 @@ def lstm_step(
 
         c' = f ⊙ c + i ⊙ g        h' = o ⊙ tanh(c')
 
-    The cell is that of Hochreiter & Schmidhuber 1997 with the forget gate of Gers, Schmidhuber & Cummins 2000
-    (section 3.1), without peepholes.
+    The cell is that of Hochreiter & Schmidhuber 1997 ("Long short-term memory") with the forget gate of Gers,
+    Schmidhuber & Cummins 2000 ("Learning to forget", section 3), without peepholes.
 
     Args:
         x: (B, D), the input of this step.
@@ -122,10 +123,12 @@ def gradient_by_distance(rnn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Measure how much of a gradient at the last state reaches the input of each earlier step.
 
     The gradient of Σ h^T (the sum of the entries of the last state) with respect to x^t is a product of T - t
-    Jacobians (Pascanu, Mikolov & Bengio 2013, arXiv 1211.5063, section 1.1, equation 5).
+    Jacobians (Pascanu, Mikolov & Bengio 2013, arXiv 1211.5063, section 1.1, equation 5), and of the one that
+    leads from x^t into its state.
 
     Args:
         rnn: maps inputs (B, T, D) to the states (B, T, H) of all steps. State t depends on inputs up to t.
+            On a GPU a layer of ``torch.nn`` must be in training mode, or cuDNN gives no gradient.
         x: (B, T, D). It is left as it is, ``requires_grad`` too.
 
     Returns:

@@ -81,9 +81,12 @@ def additive_scores(queries: Tensor, keys: Tensor, W_q: Tensor, W_k: Tensor, v: 
         queries=(queries, "(B, T, Dq)"),
         keys=(keys, "(B, S, Dk)"),
     )
-    projected_queries = queries @ W_q.T  # (B, T, A)
-    projected_keys = keys @ W_k.T  # (B, S, A)
-    pairs = projected_queries[:, :, None, :] + projected_keys[:, None, :, :]  # (B, T, S, A)
+    return score_projected(queries @ W_q.T, keys @ W_k.T, v)
+
+
+def score_projected(queries: Tensor, keys: Tensor, v: Tensor) -> Tensor:
+    """The second half of ``additive_scores``: from queries (B, T, A) and keys (B, S, A) to (B, T, S)."""
+    pairs = queries[:, :, None, :] + keys[:, None, :, :]  # (B, T, S, A)
     return torch.tanh(pairs) @ v
 
 

@@ -84,8 +84,9 @@ def sequence_loss(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
 class Seq2Seq(nn.Module):
     """An encoder and a decoder with one vector between them.
 
-    The encoder's last state z starts the decoder, and it is joined with the embedded token at each step, as
-    in Cho et al. 2014 (arXiv 1406.1078, section 2.2). Both are GRUs.
+    The encoder's last state z starts the decoder, as in Sutskever et al. 2014 (arXiv 1409.3215, section 2).
+    It is also joined with the embedded token at each step, as in Cho et al. 2014 (arXiv 1406.1078, section
+    2.2). Encoder and decoder are GRUs.
 
     The parameters are those of ``source_embedding`` and ``target_embedding`` (``nn.Embedding``), ``encoder``
     and ``decoder`` (``nn.GRU``) and ``output`` (``nn.Linear``), as PyTorch draws them.
@@ -113,6 +114,7 @@ class Seq2Seq(nn.Module):
     def decode(self, inputs: Tensor, state: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Go on from a state (B, H) with the tokens (B, T). Returns logits (B, T, V) and the last state."""
         check_shapes(inputs=(inputs, "(B, T)"), state=(state, "(B, H)"), z=(z, "(B, H)"))
+        _check_integers("inputs", inputs)
         embedded = self.target_embedding(inputs)  # (B, T, E)
         fed = z[:, None, :].expand(-1, inputs.shape[1], -1)  # (B, T, H)
         s, last = self.decoder(torch.cat([embedded, fed], dim=2), state[None].contiguous())
@@ -134,6 +136,7 @@ class Seq2Seq(nn.Module):
             ValueError: the shapes do not fit.
         """
         check_shapes(source=(source, "(B, S)"), lengths=(lengths, "(B,)"), inputs=(inputs, "(B, T)"))
+        _check_integers("source", source)
         z = self.encode(source, lengths)
         logits, _ = self.decode(inputs, z, z)
         return logits
@@ -179,6 +182,7 @@ class Encoder(nn.Module):
             ValueError: the shapes do not fit.
         """
         check_shapes(source=(source, "(B, S)"), lengths=(lengths, "(B,)"))
+        _check_integers("source", source)
         embedded = self.embedding(source)  # (B, S, E)
         h, _ = self.forwards(embedded)
         last = last_hidden(h, lengths)
@@ -276,13 +280,21 @@ class AttentionDecoder(nn.Module):
             TypeError: an argument is not a tensor, or ``mask`` is not bool.
             ValueError: the shapes do not fit.
         """
-        check_shapes(inputs=(inputs, "(B, T)"), state=(state, "(B, H)"), keys=(keys, "(B, S, Dk)"))
-        logits, weights = [], []
-        for tokens in inputs.unbind(dim=1):
-            step_logits, state, alpha = self.step(tokens, state, keys, mask)
-            logits.append(step_logits)
+        check_shapes(
+            W_q=(self.attention.W_q.weight, "(A, H)"),
+            W_k=(self.attention.W_k.weight, "(A, Dk)"),
+            inputs=(inputs, "(B, T)"),
+            state=(state, "(B, H)"),
+            keys=(keys, "(B, S, Dk)"),
+        )
+        _check_integers("inputs", inputs)
+        attend = self.attention._over(keys)
+        states, weights = [], []
+        for embedded in self.embedding(inputs).unbind(dim=1):  # (B, E) for each step
+            state, _, alpha = decoder_step(embedded, state, keys, mask, attend, self.cell)
+            states.append(state)
             weights.append(alpha)
-        return torch.stack(logits, dim=1), torch.stack(weights, dim=1)
+        return self.output(torch.stack(states, dim=1)), torch.stack(weights, dim=1)
 
 
 class AttentionSeq2Seq(nn.Module):
@@ -341,5 +353,5 @@ def _check_integers(name: str, value: Tensor) -> None:
     check_tensor(name, value)
     if value.dtype == torch.bool or value.is_floating_point() or value.is_complex():
         raise TypeError(
-            f"{name} must hold integers, but its dtype is {value.dtype}: convert it with .long()."
+            f"{name} must hold integers, but its dtype is {value.dtype}: convert it with {name}.long()."
         )
