@@ -12,5 +12,8 @@ import torch
         ),
     ]
 )
-def device(request) -> str:
+def device(request, monkeypatch) -> str:
+    if request.param == "cuda":
+        # cuDNN's recurrent layers round float32 to TF32 unless told not to.
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     return request.param

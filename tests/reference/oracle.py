@@ -1,4 +1,4 @@
-"""Every answer once more, as loops that read like the formula.
+"""The answers about masks, scores and attention once more, as loops that read like the formula.
 
 The numbers are Python's own, which are float64. Inputs and results are nested lists. So nothing here can lean
 on the tensors under test.
@@ -122,3 +122,18 @@ def bilinear_attention(queries, keys, mask, W) -> tuple[Batch, Batch]:
 def attention(y: Matrix, h: Matrix, W: Matrix) -> Matrix:
     contexts, _ = bilinear_attention([y], [h], None, W)
     return contexts[0]
+
+
+def alignment_gradient(query: Matrix, keys: Batch, weights: Matrix, grad_context: Matrix):
+    """∂L/∂α_j = Σ_d g_d h_jd, then through the softmax, then ∂L/∂W_mn = Σ_b Σ_j ∂L/∂e_j q_m h_jn."""
+    grad_weights = [[dot(g, h) for h in states] for g, states in zip(grad_context, keys, strict=True)]
+    [grad_scores] = softmax_backward([weights], [grad_weights])
+    samples, steps = range(len(keys)), range(len(keys[0]))
+    grad_W = [
+        [
+            sum(grad_scores[b][j] * query[b][m] * keys[b][j][n] for b in samples for j in steps)
+            for n in range(len(keys[0][0]))
+        ]
+        for m in range(len(query[0]))
+    ]
+    return grad_scores, grad_W

@@ -15,7 +15,9 @@ from seqattn_ref import (
     masked_softmax,
 )
 
-from .cases import CASES, DISTINCT, DTYPES, Draw, assert_close
+from .calls import assert_close
+from .cases import CASES
+from .draw import DISTINCT, DTYPES, Draw
 
 MODULES = {
     "additive": lambda: AdditiveAttention(DISTINCT.Dq, DISTINCT.Dk, DISTINCT.A),

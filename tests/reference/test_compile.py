@@ -10,12 +10,22 @@ import torch
 
 import seqattn_ref as ref
 
-from .cases import CASES, DISTINCT, Case, Draw, assert_close, move, outputs_and_gradients
+from .calls import Case, assert_close, move, outputs_and_gradients
+from .cases import CASES
+from .draw import DISTINCT, SMALL, Draw
 
 FUNCTIONS = [name for name in CASES if hasattr(ref, name) and name[0].islower()]
 MODULES = {
     "AdditiveAttention": lambda: ref.AdditiveAttention(DISTINCT.Dq, DISTINCT.Dk, DISTINCT.A),
     "BilinearAttention": lambda: ref.BilinearAttention(DISTINCT.Dq, DISTINCT.Dk),
+}
+_, _, _, _, Dk, A, _, E, H, X, V, _, _ = SMALL  # a loop over steps is unrolled, so few steps compile faster
+OVER_STEPS = {
+    "Seq2Seq": lambda: ref.Seq2Seq(X, V, E, H),
+    "Encoder": lambda: ref.Encoder(X, E, H),
+    "Encoder, both ways": lambda: ref.Encoder(X, E, H, bidirectional=True),
+    "AttentionDecoder, mask (B, S)": lambda: ref.AttentionDecoder(V, E, H, Dk, A),
+    "AttentionSeq2Seq": lambda: ref.AttentionSeq2Seq(X, V, E, H, A),
 }
 
 
@@ -45,8 +55,18 @@ def compiled_pair(name: str, dtype: torch.dtype = torch.float64, **options) -> t
     return compiled, eager, tuple(module.parameters())
 
 
+@pytest.fixture
+def dynamo_reads_more():
+    """Let it read the recurrent layers of torch.nn and calls of autograd, as it does only when asked to."""
+    options = ("allow_rnn", "trace_autograd_ops")
+    with torch._dynamo.config.patch({name: True for name in options if hasattr(torch._dynamo.config, name)}):
+        yield
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_functions_compile_into_one_graph(name):
+def test_functions_compile_into_one_graph(name, dynamo_reads_more):
+    if name == "gradient_by_distance" and not hasattr(torch._dynamo.config, "trace_autograd_ops"):
+        pytest.skip("this PyTorch compiles no call of torch.autograd.grad")
     eager = CASES[name]
     compiled = eager._replace(answer=torch.compile(eager.answer, backend="aot_eager", fullgraph=True))
     assert_agree(compiled, eager, eager.inputs(Draw()))
@@ -72,6 +92,26 @@ def test_modules_compile_into_one_graph_for_all_lengths(name):
     with torch._dynamo.config.patch(error_on_recompile=True):
         check(DISTINCT._replace(B=2, T=6, S=9))
         check(DISTINCT._replace(T=7))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Seq2Seq",
+        "AttentionSeq2Seq",
+        # What these do, the models above do too.
+        pytest.param("Encoder", marks=pytest.mark.slow),
+        pytest.param("Encoder, both ways", marks=pytest.mark.slow),
+        pytest.param("AttentionDecoder, mask (B, S)", marks=pytest.mark.slow),
+    ],
+)
+def test_encoders_and_decoders_compile_into_one_graph(name, dynamo_reads_more):
+    torch.manual_seed(0)
+    module = OVER_STEPS[name]().double()
+    parameters = tuple(module.parameters())
+    eager = CASES[name]._replace(answer=module)
+    compiled = eager._replace(answer=torch.compile(module, backend="aot_eager", fullgraph=True))
+    assert_agree(compiled, eager, eager.inputs(Draw(SMALL))[: -len(parameters)], parameters)
 
 
 def test_the_repaired_class_compiles_into_one_graph():

@@ -8,7 +8,8 @@ import torch
 from seqattn_ref import masked_mean, masked_softmax, pad_mask, softmax_backward
 
 from . import oracle
-from .cases import DTYPES, Draw, assert_close
+from .calls import assert_close
+from .draw import DTYPES, Draw
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8], ids=str)

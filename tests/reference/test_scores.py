@@ -4,7 +4,9 @@ import torch
 
 from seqattn_ref import additive_score, additive_scores, bilinear_scores, dot_scores
 
-from .cases import CASES, Draw, assert_close
+from .calls import assert_close
+from .cases import CASES
+from .draw import Draw
 
 
 def test_additive_scores_are_additive_score_pair_by_pair():
