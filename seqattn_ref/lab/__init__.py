@@ -7,6 +7,7 @@ from seqattn_ref.lab import bottleneck
 from seqattn_ref.lab.data import BOS, EOS, PAD, Letters, Pairs, Vocabulary, text
 from seqattn_ref.lab.device import best_device, describe_device
 from seqattn_ref.lab.explorers.context import ContextExplorer
+from seqattn_ref.lab.explorers.dictionary import DictionaryExplorer
 from seqattn_ref.lab.explorers.explorer import Explorer
 from seqattn_ref.lab.explorers.padding import PaddingExplorer
 from seqattn_ref.lab.explorers.tanh_units import TanhUnitsExplorer
@@ -20,6 +21,7 @@ __all__ = [
     "EOS",
     "PAD",
     "ContextExplorer",
+    "DictionaryExplorer",
     "Explorer",
     "Letters",
     "PaddingExplorer",
