@@ -309,6 +309,10 @@ def _input_differences(exercise: Exercise, i: int, call: Call, result: Returned)
     for named, before, after in zip(exercise.inputs, call.args, result.args_after, strict=False):
         if isinstance(before, Tensor) and not same(before, after):
             at = {"call": i, "label": named.name, "axes": named.axes}
+            if after is None:
+                left = f"The call left its input `{named.name}` asking for gradients, or with one on it."
+                yield Difference("inputs", left, call=i)
+                continue
             yield Difference(
                 "inputs", f"The call changed its input `{named.name}`.", expected=before, got=after, **at
             )

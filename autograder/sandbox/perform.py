@@ -161,7 +161,9 @@ def _call(target: Callable, call: Call) -> Returned | Raised:
             gradients = _gradients(target, args, lent, raw, call.cotangents)
         except (Exception, SystemExit) as error:
             return _raised(error, "backward")
-    after = tuple(_plain(a) if isinstance(a, Tensor) else None for a in args)
+    after = tuple(
+        _plain(a) if isinstance(a, Tensor) and not _marked(a, wants_gradient) else None for a in args
+    )
     return Returned(outputs, sequence, after, gradients)
 
 
@@ -188,6 +190,11 @@ def _gradients(
     found = iter(torch.autograd.grad(functools.reduce(torch.add, terms), leaves, allow_unused=True))
     gradients = {name: next(found) if leaf.requires_grad else None for name, leaf in wanted.items()}
     return {name: None if g is None else _plain(g) for name, g in gradients.items()}
+
+
+def _marked(tensor: Tensor, requires_grad: bool) -> bool:
+    """Whether the answer made an argument ask for gradients, or left one on it: the next would add to it."""
+    return tensor.is_leaf and ((tensor.requires_grad and not requires_grad) or tensor.grad is not None)
 
 
 def _fresh(tensor: Tensor, requires_grad: bool) -> Tensor:
