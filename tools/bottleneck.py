@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -90,21 +91,23 @@ def write(model: nn.Module, pairs: Pairs) -> Tensor:
 
 
 def run(name: str, setting: Setting, seed: int) -> tuple[nn.Module, list[float], float]:
-    """Train one model. Returns it, its accuracy at each length, and the seconds that training took."""
+    """Train one model. Returns it, its accuracy at each length, and the seconds of one core that it took."""
     set_seed(seed)
     model = setting.build()
-    trained = train(
+    began = time.process_time()
+    train(
         model,
         bottleneck.batches(seed, setting.task, setting.steps),
         lambda model, pairs: sequence_loss(logits_of(model, pairs), pairs.targets, pairs.mask),
         setting.steps,
         label=f"{name}, seed {seed}",
     )
+    seconds = time.process_time() - began
     pairs = bottleneck.test_pairs(setting.task)
     accuracy, _ = accuracy_by_length(
         write(model, pairs), pairs.targets, pairs.mask, pairs.lengths, torch.tensor(bottleneck.LENGTHS)
     )
-    return model, [round(share, 4) for share in accuracy.tolist()], trained.seconds
+    return model, [round(share, 4) for share in accuracy.tolist()], seconds
 
 
 @torch.no_grad()
