@@ -3,6 +3,7 @@ the course says."""
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,10 @@ REPO = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def script():
     spec = importlib.util.spec_from_file_location("bottleneck_script", REPO / "tools" / "bottleneck.py")
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look there
     spec.loader.exec_module(module)
-    return module
+    yield module
+    del sys.modules[spec.name]
 
 
 @pytest.fixture(scope="module")
