@@ -1,16 +1,13 @@
 """Lesson 05: every number that its prose states is the one that its code gives."""
 
-import contextlib
-import io
-import json
 import re
-from pathlib import Path
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-NOTEBOOK = Path(__file__).parents[2] / "solutions" / "05_additive" / "05_additive.ipynb"
+from .reading import Lesson
+
 # One row of the training table: step, loss, right house in percent, perplexity, gap.
 ROW = re.compile(r"^ *(\d+) +([\d.]+) +(\d+)% +([\d.]+) +([\d.]+)$", re.MULTILINE)
 
@@ -18,41 +15,10 @@ ROW = re.compile(r"^ *(\d+) +([\d.]+) +(\d+)% +([\d.]+) +([\d.]+)$", re.MULTILIN
 KEYS = torch.tensor([[1.0, 2.0, 0.0, 0.0], [-1.0, 1.0, 1.0, -1.0]])
 
 
-class Lesson:
-    """The lesson, run once: its prose, what its cells printed, and the names they left behind."""
-
-    def __init__(self):
-        cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-        self.prose = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-        # The faces of the autograder have tests of their own; here they say nothing.
-        self.names = {
-            "check": lambda answer: None,
-            "progress": lambda: None,
-            "needs": lambda *answers: contextlib.nullcontext(),
-        }
-        self.outputs = {}
-        for cell in cells:
-            if cell["cell_type"] == "code":
-                source = "".join(cell["source"])
-                printed = io.StringIO()
-                with contextlib.redirect_stdout(printed):
-                    exec(re.sub(r"^from autograder import .*$", "", source, flags=re.MULTILINE), self.names)
-                self.outputs[source] = printed.getvalue()
-
-    def printed(self, line):
-        """What the one cell with `line` in it printed."""
-        (output,) = [output for source, output in self.outputs.items() if line in source]
-        return output
-
-    def says(self, *texts):
-        missing = [text for text in texts if text not in self.prose]
-        assert not missing, f"the prose does not say {missing}"
-
-
 @pytest.fixture(scope="module")
 def lesson():
     state = torch.get_rng_state()
-    yield Lesson()
+    yield Lesson.run("05_additive")
     torch.set_rng_state(state)
 
 
