@@ -175,14 +175,8 @@ def test_drawing_is_fixed_by_the_seed(name):
     exercise = EXERCISES[name]
 
     def drawn(seed):
-        return [
-            a.tolist()
-            for cases in exercise.cases(seed)
-            for case in cases
-            for call in case.calls
-            for a in call.args
-            if hasattr(a, "tolist")
-        ]
+        """All that is put in, as text, since NaN differs from itself."""
+        return [str(call.args) for cases in exercise.cases(seed) for case in cases for call in case.calls]
 
     assert drawn(3) == drawn(3)
     assert drawn(3) != drawn(4)
