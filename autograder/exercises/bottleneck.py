@@ -30,6 +30,7 @@ from .anywhere import (
     STALE_CACHE,
 )
 from .common import ask, finite_gradients, wrapped
+from .modules import seeds_differ
 
 LESSON = "03_bottleneck"
 
@@ -41,12 +42,17 @@ def _states(m: nn.Module, source: Tensor) -> Tensor:
     return m.encoder(m.source_embedding(source))[0]
 
 
+def _taken(h: Tensor, place: Tensor, lengths: Tensor) -> Tensor:
+    """The states at these places, (B, H); 0 for an empty source."""
+    return h[torch.arange(len(h)), place].masked_fill((lengths == 0)[:, None], 0)
+
+
 def _state_at(place: Callable[[Tensor, int], Tensor]) -> Callable:
     """An `encode` that takes the state at `place(lengths, S)`."""
 
     def encode(m, source, lengths):
         h = _states(m, source)
-        return h[torch.arange(len(h)), place(lengths, h.shape[1])]
+        return _taken(h, place(lengths, h.shape[1]), lengths)
 
     return encode
 
@@ -54,15 +60,29 @@ def _state_at(place: Callable[[Tensor, int], Tensor]) -> Callable:
 _last_real = _state_at(lambda lengths, size: lengths - 1)
 
 
-def _last_column(m: nn.Module, source: Tensor, lengths: Tensor) -> Tensor:
-    return _states(m, source)[:, -1]
+def _given_layers(m: nn.Module, source_vocab: int, target_vocab: int, embed_dim: int, hidden_dim: int):
+    m.source_embedding = nn.Embedding(source_vocab, embed_dim)
+    m.encoder = nn.GRU(embed_dim, hidden_dim, batch_first=True)
+    m.target_embedding = nn.Embedding(target_vocab, embed_dim)
+    m.decoder = nn.GRU(embed_dim + hidden_dim, hidden_dim, batch_first=True)
+    m.output = nn.Linear(hidden_dim, target_vocab)
 
 
 def _build_seq2seq(
-    encode=None, embed=None, feed=None, join=None, start=None, run=None, give=None, whole=None, outer=None
+    make=None,
+    encode=None,
+    embed=None,
+    feed=None,
+    join=None,
+    start=None,
+    run=None,
+    give=None,
+    whole=None,
+    outer=None,
 ):
-    """Seq2Seq out of pieces: z = `encode`, [embedded; z] = `join(embed, feed)`, s = `run` from `start`, logits
-    = `give`. `whole` replaces all that follows z; `outer` wraps the forward method.
+    """Seq2Seq out of pieces: layers from `make`, z from `encode`, [embedded; z] from `embed`, `feed` and
+    `join`, the states from `run`, which begins at `start`, the logits from `give`. `whole` replaces all that
+    follows z; `outer` wraps the forward method.
     """
     encode = encode or _last_real
     embed = embed or (lambda m, inputs: m.target_embedding(inputs))
@@ -78,13 +98,9 @@ def _build_seq2seq(
         return give(m, run(m, joined, start(m, z, source, lengths)), z, embedded)
 
     class Seq2Seq(nn.Module):
-        def __init__(self, source_vocab, target_vocab, embed_dim, hidden_dim):
+        def __init__(self, *sizes):
             super().__init__()
-            self.source_embedding = nn.Embedding(source_vocab, embed_dim)
-            self.encoder = nn.GRU(embed_dim, hidden_dim, batch_first=True)
-            self.target_embedding = nn.Embedding(target_vocab, embed_dim)
-            self.decoder = nn.GRU(embed_dim + hidden_dim, hidden_dim, batch_first=True)
-            self.output = nn.Linear(hidden_dim, target_vocab)
+            (make or _given_layers)(self, *sizes)
             # Wrapped once and not at each call, so that a wrapper may remember something.
             self.__dict__["answer"] = wrapped(outer, self._answer)
 
@@ -174,7 +190,7 @@ class _Drawn:
 def _seq2seq_shapes(draw: Draw) -> Iterator[Case]:
     d = _Drawn(draw)
     yield d.case(d.distinct())
-    yield d.case(d.distinct(B=1))
+    yield d.case(d.distinct(B=1, T=1))
 
 
 def _seq2seq_steps(draw: Draw) -> Iterator[Case]:
@@ -183,7 +199,7 @@ def _seq2seq_steps(draw: Draw) -> Iterator[Case]:
     yield d.by_hand([[1]], [1], [[1, 2]])
     yield d.by_hand([[2, 1]], [2], [[1, 2, 0]])
     yield d.by_hand([[2, 1], [1, 0]], [2, 2], [[1, 2], [1, 0]], H=2)
-    yield d.case(d.distinct(T=7))
+    yield d.case(d.distinct(T=13))
     yield d.case(dict.fromkeys(d.LETTERS, 3))
     yield d.case(d.distinct(E=3, H=3, Vs=5, Vt=5, S=4, T=4))
 
@@ -191,10 +207,12 @@ def _seq2seq_steps(draw: Draw) -> Iterator[Case]:
 def _seq2seq_lengths(draw: Draw) -> Iterator[Case]:
     d = _Drawn(draw)
     yield d.by_hand([[1, 2]], [1], [[1, 2]])
-    yield d.by_hand([[1, 2, 0]], [2], [[1, 2]])
     yield d.by_hand([[1, 2, 1], [2, 1, 1]], [2, 3], [[1, 2], [1, 0]])
-    z = d.distinct(B=4, S=5)
-    yield d.case(z, torch.tensor([3, 5, 1, 4])[torch.tensor(draw.distinct(4, 0, 3))])
+    yield d.by_hand([[1, 2], [2, 1]], [0, 2], [[1, 2], [1, 2]])
+    yield d.by_hand([[1, 2]], [0], [[1, 2]])
+    # Sorted by length these stand in an order that is not its own inverse.
+    yield d.case(d.distinct(B=4, S=5), torch.tensor([2, 5, 3, 1]))
+    yield d.case(d.distinct(B=4, S=4), torch.tensor([3, 0, 2, 3]))
     yield d.case(dict.fromkeys(d.LETTERS, 3), torch.tensor([2, 3, 1]))
 
 
@@ -204,7 +222,16 @@ def _seq2seq_ones(draw: Draw) -> Iterator[Case]:
     for ones in ({"B": 1}, {"S": 1}, {"T": 1}, {"E": 1, "H": 1}):
         z = d.distinct(**ones)
         yield d.case(z, d.ragged(z) if z["S"] > 1 else None)
-    yield d.case(dict.fromkeys(d.LETTERS, 2))
+
+
+def _seq2seq_layers(draw: Draw) -> Iterator[Case]:
+    """New modules, as they are born. Each is called too, so that one whose forward is still to be written
+    counts as not attempted.
+    """
+    d = _Drawn(draw)
+    z = d.distinct(B=3, S=4, T=4)
+    for seed in (1, 2):
+        yield Case((Call(d.inputs(z)),), Construct((z["Vs"], z["Vt"], z["E"], z["H"])), seed)
 
 
 def _seq2seq_gradients(draw: Draw) -> Iterator[Case]:
@@ -212,12 +239,12 @@ def _seq2seq_gradients(draw: Draw) -> Iterator[Case]:
     yield d.by_hand([[1, 2]], [2], [[1, 2]], gradient=True)
     z = d.distinct(B=3, S=4)
     yield d.case(z, d.ragged(z), gradient=True)
-    yield d.case(dict.fromkeys(d.LETTERS, 3), torch.tensor([2, 3, 1]), gradient=True)
+    yield d.case(dict.fromkeys(d.LETTERS, 3), torch.tensor([2, 3, 0]), gradient=True)
 
 
 def _seq2seq_robust(draw: Draw) -> Iterator[Case]:
     d = _Drawn(draw)
-    yield d.by_hand([[2, 1, 0]], [2], [[1, 2]])
+    yield d.by_hand([[2, 1, 0], [1, 2, 0]], [2, 0], [[1, 2], [1, 2]])
     z = d.distinct()
     source, lengths, inputs = d.inputs(z, d.ragged(z))
     yield Case((Call((draw.strided(source), lengths, draw.strided(inputs))),), d.module(z, draw.normal))
@@ -258,9 +285,23 @@ _OWN_WORDS = _loop(lambda m, own, given, state, z: (own, state, own))
 _ANEW = _loop(lambda m, own, given, state, z: (own, z, given))
 
 
-def _own_words_from_z(m, z, source, lengths, inputs):
-    """Writes by itself, and forgets its state as well."""
-    return _loop(lambda m, own, given, state, z: (own, z, own))(m, z, source, lengths, inputs)
+_OWN_WORDS_ANEW = _loop(lambda m, own, given, state, z: (own, z, own))
+
+
+def _state_for_z(m, z, source, lengths, inputs):
+    state, states = z, []
+    for y in m.target_embedding(inputs).unbind(1):
+        state = m.decoder(torch.cat([y, state], 1)[:, None], state[None].contiguous())[1][0]
+        states.append(state)
+    return m.output(torch.stack(states, 1))
+
+
+def _halves(m, z, source, lengths, inputs):
+    """The second half starts from z again."""
+    x = torch.cat([m.target_embedding(inputs), z[:, None].expand(-1, inputs.shape[1], -1)], 2)
+    first = z[None].contiguous()
+    halves = [m.decoder(half, first)[0] for half in x.tensor_split(2, 1) if half.shape[1]]
+    return m.output(torch.cat(halves, 1))
 
 
 def _feeds_encoder_states(m, z, source, lengths, inputs):
@@ -270,9 +311,65 @@ def _feeds_encoder_states(m, z, source, lengths, inputs):
     return m.output(m.decoder(joined, z[None].contiguous())[0])
 
 
-def _sorted_by_length(m: nn.Module, source: Tensor, lengths: Tensor) -> Tensor:
-    order = lengths.argsort(descending=True, stable=True)
-    return _last_real(m, source[order], lengths[order])
+def _sorted_by_length(put_back: bool) -> Callable:
+    def encode(m, source, lengths):
+        order = lengths.argsort(descending=True, stable=True)
+        z = _last_real(m, source[order], lengths[order])
+        # Putting back takes the inverse of `order`; `order` again puts rows elsewhere.
+        return z[order] if put_back else z
+
+    return encode
+
+
+def _last_column(empty_is_zero: bool = True, only_real: str = "") -> Callable:
+    """An `encode` that takes the last column. `only_real`: the "inputs" or "states" of padding are set to 0."""
+
+    def encode(m, source, lengths):
+        real = (torch.arange(source.shape[1]) < lengths[:, None])[:, :, None]
+        embedded = m.source_embedding(source)
+        h = m.encoder(embedded * real if only_real == "inputs" else embedded)[0]
+        z = (h * real if only_real == "states" else h)[:, -1]
+        return z.masked_fill((lengths == 0)[:, None], 0) if empty_is_zero else z
+
+    return encode
+
+
+def _cut_to_longest(m: nn.Module, source: Tensor, lengths: Tensor) -> Tensor:
+    return _last_real(m, source[:, : int(lengths.max())], lengths)
+
+
+def _packed(m: nn.Module, source: Tensor, lengths: Tensor) -> Tensor:
+    embedded = m.source_embedding(source)
+    packed = nn.utils.rnn.pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
+    return m.encoder(packed)[1][0]
+
+
+def _where_empty(change: Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]) -> dict:
+    """An `encode` that does something else where a source is empty."""
+    return {"encode": lambda m, s, n: change(m, _last_real(m, s, n), s, n)}
+
+
+def _going_on(which: str) -> Callable:
+    """Goes on from the state that the decoder, or the encoder, was left in by the call before."""
+
+    def start(m, z, source, lengths):
+        kept = m.__dict__.get("kept")
+        return kept if kept is not None and kept.shape[1] == len(z) else z[None].contiguous()
+
+    def run(m, joined, state):
+        s, last = m.decoder(joined, state)
+        m.__dict__["kept"] = last.detach()
+        return s
+
+    def encode(m, source, lengths):
+        kept = m.__dict__.get("kept")
+        if kept is not None and kept.shape[1] != len(source):
+            kept = None
+        h, last = m.encoder(m.source_embedding(source), kept)
+        m.__dict__["kept"] = last.detach()
+        return _taken(h, lengths - 1, lengths)
+
+    return {"start": start, "run": run} if which == "decoder" else {"encode": encode}
 
 
 def _reversed_where_real(source: Tensor, lengths: Tensor) -> Tensor:
@@ -295,7 +392,7 @@ def _first_z(by_shape: bool) -> Callable:
 def _mean_state(m: nn.Module, source: Tensor, lengths: Tensor) -> Tensor:
     h = _states(m, source)
     real = (torch.arange(h.shape[1]) < lengths[:, None])[..., None]
-    return (h * real).sum(1) / lengths[:, None].to(h.dtype)
+    return (h * real).sum(1) / lengths[:, None].clamp(min=1).to(h.dtype)
 
 
 def _at_steps(which: Callable[[Tensor], Tensor]) -> Callable:
@@ -324,8 +421,86 @@ def _one_step_early(wrap: bool) -> Callable:
     return embed
 
 
-def _in_other_dtypes(failed: list[Tried]) -> set[int]:
-    return {i for i, t in enumerate(failed) if t.case.construct.dtype != torch.float32}
+def _when_all(mistake: Mistake) -> Mistake:
+    """The mistake, recognised only if it accounts for every case that failed."""
+    find = mistake.recognise
+
+    def recognise(failed: list[Tried]) -> set[int]:
+        found = find(failed)
+        return found if len(found) == len(failed) else set()
+
+    return replace(mistake, recognise=recognise)
+
+
+def _cases(test: Callable[[Tried], bool]) -> Callable[[list[Tried]], set[int]]:
+    return lambda failed: {i for i, t in enumerate(failed) if test(t)}
+
+
+def _newborn(test: Callable[[Tensor], bool]) -> Callable[[list[Tried]], set[int]]:
+    """A rule: all that failed, if some parameter of a new module is odd."""
+    return lambda failed: (
+        set(range(len(failed)))
+        if any(test(p) for t in failed for p in (t.outcome.parameters or {}).values())
+        else set()
+    )
+
+
+def _layers_changed(t: Tried) -> bool:
+    raised = t.outcome.raised
+    refused = raised is not None and raised.type in ("MissingParameter", "ParameterShape")
+    return refused or (t.difference.aspect == "parameters" and not _seeds_agree(t))
+
+
+def _seeds_agree(t: Tried) -> bool:
+    return t.difference.sentence.startswith("Two modules made after")
+
+
+def _made(change: Callable[[nn.Module], None]) -> dict:
+    """A `make` that changes the given layers."""
+
+    def make(m, *sizes):
+        _given_layers(m, *sizes)
+        change(m, *sizes)
+
+    return {"make": make}
+
+
+def _plain_table(m: nn.Module, source_vocab: int, target_vocab: int, embed_dim: int, hidden_dim: int):
+    m.source_embedding = _Table(torch.empty(source_vocab, embed_dim))
+
+
+class _Table(nn.Module):
+    """An embedding whose table is memory as it was found."""
+
+    def __init__(self, weight: Tensor):
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.weight[tokens]
+
+
+def _zeros(m: nn.Module, *sizes: int) -> None:
+    for parameter in m.parameters():
+        nn.init.zeros_(parameter)
+
+
+def _seeded(m: nn.Module, *sizes: int) -> None:
+    torch.manual_seed(0)
+    _given_layers(m, *sizes)
+
+
+def _zero_is_padding(what: str) -> dict:
+    """Token 0 of the target is taken for padding: its "input", its "steps" or its "logit" is emptied."""
+    if what == "input":
+        return {"embed": lambda m, y: m.target_embedding(y) * (y != 0)[..., None]}
+    if what == "steps":
+        return {"outer": lambda f: lambda s, n, y: f(s, n, y) * (y != 0)[..., None]}
+    return {"outer": lambda f: lambda s, n, y: _first_logit_hidden(f(s, n, y))}
+
+
+def _first_logit_hidden(logits: Tensor) -> Tensor:
+    return torch.cat([torch.full_like(logits[..., :1], -1e9), logits[..., 1:]], -1)
 
 
 def _on_z(change: Callable[[Tensor], Tensor]) -> dict:
@@ -337,10 +512,15 @@ _SEQ2SEQ_MISTAKES = (
         "last-column-not-last-token",
         "z is the encoder's state at the last column of the batch. For a shorter sample that state has read padding. z must be the state at the sample's own last real token: `self.encode` finds it, with the lengths.",
         (
-            {"encode": _last_column},
-            {"start": lambda m, z, source, lengths: _last_column(m, source, lengths)[None].contiguous()},
+            {"encode": _last_column(False)},
+            {"encode": _last_column()},
+            {"start": lambda m, z, s, n: _last_column(False)(m, s, n)[None].contiguous()},
+            {"encode": _last_column(only_real="inputs")},
+            {"encode": _last_column(only_real="states")},
             {"encode": lambda m, s, n: _last_real(m, s, n.amax().expand_as(n))},
             {"encode": lambda m, s, n: _last_real(m, s, n[:1].expand_as(n))},
+            {"encode": lambda m, s, n: _last_real(m, s, torch.minimum(n, n[:1].clamp(min=1)))},
+            {"encode": lambda m, s, n: _last_real(m, s, n.amin().expand_as(n))},
         ),
     ),
     Mistake(
@@ -349,8 +529,26 @@ _SEQ2SEQ_MISTAKES = (
         (
             {"encode": _state_at(lambda n, size: (n - 2).clamp(min=0))},
             {"encode": _state_at(lambda n, size: n.clamp(max=size - 1))},
+            {"encode": lambda m, s, n: _last_real(m, s, (n - 1).clamp(min=0))},
             {"encode": _state_at(lambda n, size: n - 2)},
             {"encode": _state_at(lambda n, size: n)},
+        ),
+    ),
+    Mistake(
+        "lengths-counted-anew",
+        "The lengths are counted from the tokens, as if token 0 were always padding. Padding may hold any token, and token 0 may be real: use `lengths` as they come.",
+        ({"encode": lambda m, s, n: _last_real(m, s, (s != 0).sum(1))},),
+    ),
+    Mistake(
+        "empty-source-not-zero",
+        "A source of length 0 has no last token, and its z is 0, without disturbing the other samples. `lengths - 1` is −1 there, which Python takes for the last column; `self.encode` treats it.",
+        (
+            {"encode": lambda m, s, n: _states(m, s)[torch.arange(len(s)), n - 1]},
+            {"encode": lambda m, s, n: _states(m, s)[torch.arange(len(s)), (n - 1).clamp(min=0)]},
+            _where_empty(lambda m, z, s, n: torch.zeros_like(z) if bool((n == 0).any()) else z),
+            {"encode": _packed},
+            {"encode": _cut_to_longest},
+            {"outer": lambda f: lambda s, n, y: f(s, n, y).masked_fill((n == 0)[:, None, None], 0)},
         ),
     ),
     Mistake(
@@ -370,6 +568,7 @@ _SEQ2SEQ_MISTAKES = (
         (
             {"encode": lambda m, s, n: _last_real(m, _reversed_where_real(s, n), n)},
             {"encode": lambda m, s, n: _last_real(m, s.flip(1), n)},
+            {"encode": lambda m, s, n: _last_column()(m, s.flip(1), n)},
         ),
     ),
     Mistake(
@@ -387,7 +586,13 @@ _SEQ2SEQ_MISTAKES = (
             {"feed": _at_steps(lambda i: i == 0)},
             {"feed": _at_steps(lambda i: i == len(i) - 1)},
             {"feed": _at_steps(lambda i: i > 0)},
+            {"feed": _at_steps(lambda i: 0.5**i)},
         ),
+    ),
+    Mistake(
+        "state-fed-instead-of-z",
+        "What is joined with the embedded token is the decoder's own state. The GRU has that already; what is joined is z, the same at every step.",
+        ({"whole": _state_for_z},),
     ),
     Mistake(
         "decoder-starts-at-zero",
@@ -433,20 +638,32 @@ _SEQ2SEQ_MISTAKES = (
         (
             {"feed": lambda z, e, s: z.repeat(e.shape[1], 1).view(e.shape[0], e.shape[1], -1)},
             {"start": lambda m, z, s, n: z.T.reshape(1, *z.shape).contiguous()},
+            {"start": lambda m, z, s, n: z.reshape(z.shape[1], z.shape[0]).T[None].contiguous()},
         ),
     ),
     Mistake(
         "source-embedding-for-the-targets",
         "The target tokens are looked up in the source's embedding, or the source's tokens in the target's. Each side has a table of its own.",
         (
-            {"embed": lambda m, inputs: m.source_embedding(inputs)},
-            {"encode": lambda m, s, n: _last_real_of(m.encoder(m.target_embedding(s))[0], n)},
+            {"embed": lambda m, y: m.source_embedding(y)},
+            {"embed": lambda m, y: m.source_embedding(y % m.source_embedding.weight.shape[0])},
+            {"embed": lambda m, y: m.target_embedding(y.clamp(max=m.source_embedding.weight.shape[0] - 1))},
+            {"encode": lambda m, s, n: _taken(m.encoder(m.target_embedding(s))[0], n - 1, n)},
+            {
+                "encode": lambda m, s, n: _taken(
+                    m.encoder(m.target_embedding(s % m.target_embedding.weight.shape[0]))[0], n - 1, n
+                )
+            },
         ),
     ),
     Mistake(
         "source-and-inputs-swapped",
         "The source goes into the decoder and the decoder's inputs into the encoder. `forward` is called with (source, lengths, inputs).",
-        ({"outer": lambda f: lambda s, n, y: f(y, n.clamp(max=y.shape[1]), s)},),
+        (
+            {"outer": lambda f: lambda s, n, y: f(y, n.clamp(max=y.shape[1]), s)},
+            {"outer": lambda f: lambda s, n, y: f(s, n, s if s.shape == y.shape else y)},
+            {"outer": lambda f: lambda s, n, y: f(s, n, s)},
+        ),
     ),
     Mistake(
         "sees-the-answer",
@@ -457,6 +674,34 @@ _SEQ2SEQ_MISTAKES = (
         "shifted-again",
         "The inputs are shifted to the right once more. They are bos, y^1, …, y^{T-1} already when they come in.",
         tuple({"embed": _shifted_again(first)} for first in (None, 1, 0)),
+    ),
+    Mistake(
+        "one-step-missing",
+        "One of the T steps is cut off. The inputs hold T tokens already, bos included, and each of them leads to one row of logits.",
+        (
+            {"outer": lambda f: lambda s, n, y: f(s, n, y[:, 1:])},
+            {"outer": lambda f: lambda s, n, y: f(s, n, y[:, :-1])},
+            {"outer": lambda f: lambda s, n, y: f(s, n, y)[:, 1:]},
+            {"outer": lambda f: lambda s, n, y: f(s, n, y)[:, :-1]},
+        ),
+    ),
+    Mistake(
+        "cut-at-a-fixed-length",
+        "Only so many steps are decoded, a fixed number. T is what `inputs` brings.",
+        (
+            {"feed": lambda z, e, s: z[:, None].expand(-1, min(10, e.shape[1]), -1)},
+            {"outer": lambda f: lambda s, n, y: f(s, n, y[:, :10])},
+        ),
+    ),
+    Mistake(
+        "token-zero-taken-for-padding",
+        "Token 0 of the target gets special treatment: its embedding, its logits or its step is emptied. Here every token of `inputs` is looked up like every other. Padding is the loss's business, which has a mask.",
+        tuple(map(_zero_is_padding, ("input", "steps", "logit"))),
+    ),
+    Mistake(
+        "previous-state-written",
+        "The logits of step i are made from the state before it, s^{i-1}. First the decoder reads y^{i-1} and makes s^i; then the output layer reads s^i.",
+        ({"give": lambda m, s, z, e: m.output(torch.cat([z[:, None], s[:, :-1]], 1))},),
     ),
     Mistake(
         "inputs-reversed",
@@ -481,7 +726,7 @@ _SEQ2SEQ_MISTAKES = (
     Mistake(
         "feeds-its-own-words",
         "After the first step the model goes on with its own likeliest word. That is how it writes by itself. In `forward` the true tokens are given: step i reads inputs[:, i] (teacher forcing).",
-        ({"whole": _OWN_WORDS}, {"whole": _own_words_from_z}),
+        ({"whole": _OWN_WORDS}, {"whole": _OWN_WORDS_ANEW}),
     ),
     Mistake(
         "state-not-carried",
@@ -491,6 +736,18 @@ _SEQ2SEQ_MISTAKES = (
             {
                 "run": lambda m, joined, state: torch.cat(
                     [m.decoder(x[:, None], state)[0] for x in joined.unbind(1)], 1
+                )
+            },
+            {"whole": _halves},
+        ),
+    ),
+    Mistake(
+        "decodes-with-the-encoder",
+        "The encoder's GRU decodes too. The decoder has one of its own.",
+        (
+            {
+                "whole": lambda m, z, s, n, y: m.output(
+                    m.encoder(m.target_embedding(y), z[None].contiguous())[0]
                 )
             },
         ),
@@ -563,6 +820,18 @@ _SEQ2SEQ_MISTAKES = (
         ),
     ),
     Mistake(
+        "scaled-or-normalised",
+        "The embeddings, z, the states or the logits are scaled, shifted or normalised on the way. The model uses them as they are.",
+        (
+            {"embed": lambda m, y: m.target_embedding(y) * m.target_embedding.weight.shape[1] ** 0.5},
+            {"give": lambda m, s, z, e: (lambda x: x - x.amax(-1, keepdim=True))(m.output(s))},
+            {"give": lambda m, s, z, e: m.output(nn.functional.normalize(s, dim=-1))},
+            {"feed": lambda z, e, s: nn.functional.normalize(z, dim=1)[:, None].expand(-1, e.shape[1], -1)},
+            _on_z(lambda z: nn.functional.normalize(z, dim=1)),
+            {"give": lambda m, s, z, e: m.output(nn.functional.layer_norm(s, s.shape[-1:]))},
+        ),
+    ),
+    Mistake(
         "words-not-logits",
         "These are words, the places of the largest logits. `forward` gives back the logits: the loss needs all of them, and no gradient passes through argmax.",
         (
@@ -579,6 +848,11 @@ _SEQ2SEQ_MISTAKES = (
             {"run": lambda m, joined, state: m.decoder(joined.transpose(0, 1), state)[0]},
             {"give": lambda m, s, z, e: m.output(s).transpose(0, 1).reshape(*s.shape[:2], -1)},
             {"give": lambda m, s, z, e: m.output(s.transpose(0, 1).reshape(s.shape))},
+            {
+                "encode": lambda m, s, n: _taken(
+                    m.encoder(m.source_embedding(s).transpose(0, 1))[0].transpose(0, 1), n - 1, n
+                )
+            },
         ),
     ),
     Mistake(
@@ -617,10 +891,22 @@ _SEQ2SEQ_MISTAKES = (
                     lambda z: z.mean(0, keepdim=True).expand_as(z),
                 )
             ),
-            {"encode": _sorted_by_length},
+            {"encode": _sorted_by_length(False)},
+            {"encode": _sorted_by_length(True)},
             {"encode": lambda m, s, n: _last_real(m, s, n.flip(0))},
-            {"feed": lambda z, e, s: z.flip(0)[:, None].expand(-1, e.shape[1], -1)},
-            {"start": lambda m, z, s, n: z.flip(0)[None].contiguous()},
+            {"embed": lambda m, y: m.target_embedding(y.flip(0))},
+            *(
+                piece
+                for change in (
+                    lambda z: z.flip(0),
+                    lambda z: z[:1].expand_as(z),
+                    lambda z: z.mean(0, keepdim=True).expand_as(z),
+                )
+                for piece in (
+                    {"feed": lambda z, e, s, f=change: f(z)[:, None].expand(-1, e.shape[1], -1)},
+                    {"start": lambda m, z, s, n, f=change: f(z)[None].contiguous()},
+                )
+            ),
         ),
     ),
     DETACHED,
@@ -646,7 +932,7 @@ _SEQ2SEQ_MISTAKES = (
             {"give": lambda m, s, z, e: m.output(s.float())},
             {"give": lambda m, s, z, e: m.output(s).float().to(s.dtype)},
         ),
-        recognise=_in_other_dtypes,
+        recognise=_cases(lambda t: t.case.construct.dtype != torch.float32),
     ),
     Mistake(
         "bare-squeeze",
@@ -670,9 +956,14 @@ _SEQ2SEQ_MISTAKES = (
     Mistake(
         "stale-cache",
         "A call with another source still uses the z of an earlier one. z belongs to one batch: make it anew in each forward.",
-        ({"encode": _first_z(True)}, {"encode": _first_z(False)}, *STALE_CACHE.variants[:2]),
+        (
+            {"encode": _first_z(True)},
+            {"encode": _first_z(False)},
+            _going_on("decoder"),
+            _going_on("encoder"),
+            *STALE_CACHE.variants[:2],
+        ),
         recognise=STALE_CACHE.recognise,
-        stateful=True,
     ),
     Mistake(
         "changes-its-input",
@@ -680,6 +971,12 @@ _SEQ2SEQ_MISTAKES = (
         (
             *CHANGES_ITS_INPUT.variants,
             {"outer": lambda f: lambda s, n, y: f(s, n.sub_(1) + 1, y)},
+            {"outer": lambda f: lambda s, n, y: (f(s, n, y), n.clamp_(min=1))[0]},
+            {
+                "outer": lambda f: (
+                    lambda s, n, y: f(s.masked_fill_(torch.arange(s.shape[1]) >= n[:, None], 0), n, y)
+                )
+            },
         ),
         recognise=CHANGES_ITS_INPUT.recognise,
     ),
@@ -688,12 +985,40 @@ _SEQ2SEQ_MISTAKES = (
     EXTRA_AXIS,
     SIGN_FLIPPED,
     NEEDS_CONTIGUOUS,
-    *LAST_RESORTS,
+    Mistake(
+        "given-layers-changed",
+        "The layers are not those that `__init__` was given with: one has another name, shape or kind, or is kept where the module does not see it. The check sets their weights by name, so leave `__init__` as it stands.",
+        (
+            _made(lambda m, vs, vt, e, h: setattr(m, "decoder", nn.GRU(e, h, batch_first=True))),
+            _made(lambda m, vs, vt, e, h: setattr(m, "decoder", nn.RNN(e + h, h, batch_first=True))),
+            _made(lambda m, vs, vt, e, h: setattr(m, "decoder", nn.LSTM(e + h, h, batch_first=True))),
+            _made(lambda m, vs, vt, e, h: setattr(m, "decoder", nn.GRU(e + h, h, 2, batch_first=True))),
+            _made(lambda m, vs, vt, e, h: setattr(m, "output", nn.Linear(h, vt, bias=False))),
+            _made(lambda m, vs, vt, e, h: setattr(m, "output", nn.Linear(h, vs))),
+            _made(lambda m, vs, vt, e, h: setattr(m, "extra", nn.Linear(h, h))),
+        ),
+        recognise=_cases(_layers_changed),
+    ),
+    Mistake(
+        "uninitialised-memory",
+        "A layer's weights are memory as it was found: any number may stand there, NaN too, and no seed helps. The given `__init__` makes layers that initialise themselves.",
+        (_made(_plain_table),),
+        recognise=_newborn(lambda p: not bool(p.isfinite().all())),
+    ),
+    Mistake(
+        "constant-initialisation",
+        "All entries of a new layer are equal: units that start equal stay equal, since they get the same gradient. Leave the layers as PyTorch makes them.",
+        (_made(_zeros),),
+        recognise=_newborn(lambda p: p.numel() > 1 and bool((p == p.flatten()[0]).all())),
+    ),
+    Mistake(
+        "fixed-seed-inside",
+        "Every new module has the same numbers, whatever the seed outside is: a seed is set inside the module. Leave seeds to the caller.",
+        ({"make": _seeded},),
+        recognise=_cases(_seeds_agree),
+    ),
+    *(_when_all(m) if m.general else m for m in LAST_RESORTS),
 )
-
-
-def _last_real_of(h: Tensor, lengths: Tensor) -> Tensor:
-    return h[torch.arange(len(h)), lengths - 1]
 
 
 SEQ2SEQ = Exercise(
@@ -730,9 +1055,16 @@ SEQ2SEQ = Exercise(
         Check(
             "z comes from the last real token of each source, whatever the padding holds", 1, _seq2seq_lengths
         ),
-        Check("It stays right when a size is 1, and when sizes are equal", 0.5, _seq2seq_ones),
+        Check("It stays right when a size is 1", 0.5, _seq2seq_ones),
         Check(
-            "Gradients reach every parameter of encoder and decoder", 1, _seq2seq_gradients, ("gradients",)
+            "Gradients reach every parameter of encoder and decoder", 0.5, _seq2seq_gradients, ("gradients",)
+        ),
+        Check(
+            "Its layers are those that were given, and start with random numbers",
+            0.5,
+            _seq2seq_layers,
+            ("parameters", "fresh"),
+            across=seeds_differ,
         ),
         Check(
             "It gives the same answer twice, keeps nothing from call to call, works in float64 and bfloat16, for large numbers, and leaves its inputs as they were",
@@ -848,6 +1180,10 @@ def _accuracy_padding(draw: Draw) -> Iterator[Case]:
     yield _small([[5, 2, 0]], [[5, 2, 9]], _mask("110"), [1], [1])
     yield _case(draw, [2] * 6, [2], 6)
     yield _case(draw, [2] * 6, [2], 6, pads=0)
+    # Token 0 where the mask says that it is real; a mask with holes; a row with nothing to get wrong.
+    yield _small([[4, 2], [0, 2]], [[0, 2], [0, 2]], _mask("11", "11"), [1, 1], [1])
+    yield _small([[5, 9, 2], [5, 6, 7]], [[5, 6, 2], [5, 8, 2]], _mask("101", "101"), [1, 1], [1])
+    yield _small([[5, 6], [5, 7]], [[7, 8], [5, 6]], _mask("00", "11"), [1, 1], [1])
     yield _case(draw, [1] * 5, [1], 4, wrong=0.0)
 
 
@@ -864,7 +1200,7 @@ def _accuracy_lengths(draw: Draw) -> Iterator[Case]:
     # A target that is longer than its source.
     yield _small([[5, 6, 7, 2]], [[5, 6, 7, 2]], _mask("1111"), [1], [1, 2, 3, 4])
     yield _case(draw, [1, 3, 3, 2, 1, 3, 2, 2, 2], [3, 1, 2], 7, extra=2)
-    yield _case(draw, [1, 3, 3, 2, 1, 3, 2, 3], [2, 3, 2], 5)
+    yield _case(draw, [1, 3, 3, 2, 1, 2, 2, 3], [2, 1, 2], 5)
     yield _case(draw, [5, 5, 3, 3, 3, 4, 3, 3], [3, 5, 4], 9, wrong=0.4, extra=2)
     yield _case(draw, [2, 2, 1, 1, 1, 1, 2, 1, 1, 1, 2, 1], [2, 1], 6, wrong=0.7, extra=2)
 
@@ -874,6 +1210,8 @@ def _accuracy_absent(draw: Draw) -> Iterator[Case]:
     yield _small([[5, 2]], [[5, 2]], _mask("11"), [1], [2, 1])
     yield _case(draw, [2, 4, 2, 4, 4], [1, 2, 3, 4, 7], 6)
     yield _case(draw, [2, 4, 4], [9, 8], 6)
+    # Length 0 is one that may occur, like any other.
+    yield _small([[2, 7], [2, 9]], [[2, 0], [2, 0]], _mask("10", "10"), [0, 0], [0, 1])
 
 
 def _accuracy_robust(draw: Draw) -> Iterator[Case]:
@@ -890,13 +1228,35 @@ def _accuracy_robust(draw: Draw) -> Iterator[Case]:
         (*_written(draw, torch.tensor([2, 4, 1]), 6), torch.tensor([2, 4, 1]), torch.tensor([4, 2]))
     )
     yield Case((calls[0], calls[1], longer, calls[0]))
-    # More of one length than a whole number of 8 bits counts.
-    many = torch.full((300,), 1)
+    # More sequences, and larger tokens, than 8 bits count or a half-precision number tells apart.
+    many = torch.full((301,), 1)
     p, t, m = _written(draw, many, 2, wrong=0.1)
     yield ask(p, t, m, many, torch.tensor([1, 2]))
+    yield _small([[259, 2], [2049, 2]], [[3, 2], [2048, 2]], _mask("11", "11"), [1, 1], [1])
+    # One place a row; one row; one length.
+    yield _small([[2], [3], [2]], [[2], [2], [2]], _mask("1", "1", "1"), [0, 0, 0], [0])
+    yield _case(draw, [3], [3, 2], 5, wrong=0)
 
 
 # ---- accuracy_by_length: its mistakes
+
+
+def _side_by_side(results: Callable[[Tensor, Tensor], tuple]) -> Callable:
+    return lambda p, t, m, n, at: results(n == at, ((p == t) | ~m).all(1))
+
+
+def _adds_up(f: Callable) -> Callable:
+    """Keeps the tallies of earlier calls."""
+    tallies: dict = {}
+
+    def answer(*args):
+        accuracy, n = f(*args)
+        key = tuple(args[4].tolist())
+        hits, count = tallies.get(key, (0, 0))
+        tallies[key] = hits, count = hits + accuracy * n, count + n
+        return hits / count.clamp(min=1), count
+
+    return answer
 
 
 def _on_both(change: Callable[[Tensor], object]) -> dict:
@@ -975,6 +1335,64 @@ _ACCURACY_MISTAKES = (
         ),
     ),
     Mistake(
+        "some-errors-forgiven",
+        "A sequence with a mistake still counts as right: one error is let pass, or most tokens are enough. All real tokens have to be right.",
+        (
+            {"right": lambda p, t, m: ((p != t) & m).sum(1) < 2},
+            {"right": lambda p, t, m: 2 * ((p == t) & m).sum(1) > m.sum(1)},
+            {"right": lambda p, t, m: 2 * ((p == t) & m).sum(1) >= m.sum(1)},
+        ),
+    ),
+    Mistake(
+        "shifted-by-one",
+        "The predictions are held to the tokens one place before or after. Place i of the predictions belongs to place i of the targets: both begin with the first token after bos.",
+        (
+            {"right": lambda p, t, m: ((p == torch.cat([t[:, :1], t[:, :-1]], 1)) | ~m).all(1)},
+            {"right": lambda p, t, m: (p[:, 1:].eq(t[:, :-1]) | ~m[:, 1:]).all(1)},
+            {"right": lambda p, t, m: (p[:, :-1].eq(t[:, 1:]) | ~m[:, 1:]).all(1)},
+            {"right": lambda p, t, m: ((p.roll(1, 1) == t) | ~m).all(1)},
+        ),
+    ),
+    Mistake(
+        "mask-made-anew",
+        "The mask is not used as it is: it is made anew from the lengths of the sources, or from token 0, or taken for a number of places at the front. The target may be longer or shorter than the source, and token 0 may be real.",
+        (
+            {
+                "outer": lambda f: (
+                    lambda p, t, m, n, at: f(p, t, torch.arange(t.shape[1]) <= n[:, None], n, at)
+                )
+            },
+            {"outer": lambda f: lambda p, t, m, n, at: f(p, t, torch.arange(t.shape[1]) < n[:, None], n, at)},
+            {"outer": lambda f: lambda p, t, m, n, at: f(p, t, m & (t != 0), n, at)},
+            {"outer": lambda f: lambda p, t, m, n, at: f(p, t, t != 0, n, at)},
+            {
+                "outer": lambda f: (
+                    lambda p, t, m, n, at: f(p, t, torch.arange(t.shape[1]) < m.sum(1)[:, None], n, at)
+                )
+            },
+            {"outer": lambda f: lambda p, t, m, n, at: f(p, t, m[:, :1] | m, n, at)},
+            {"right": lambda p, t, m: ((p == t) & m).sum(1) == m.sum(1).max()},
+        ),
+    ),
+    Mistake(
+        "row-without-tokens-is-wrong",
+        "A row whose mask is all False has nothing in it that could be wrong, so it is right: `all` of nothing is True.",
+        (
+            {"right": lambda p, t, m: ((p == t) | ~m).all(1) & m.any(1)},
+            {"right": lambda p, t, m: ((p == t) & m).sum(1) / m.sum(1) == 1},
+        ),
+    ),
+    Mistake(
+        "tokens-narrowed",
+        "The tokens are turned into numbers with less room, so that different ones become equal. Compare them as they come.",
+        (
+            {"right": lambda p, t, m: ((p.to(torch.uint8) == t.to(torch.uint8)) | ~m).all(1)},
+            {"right": lambda p, t, m: ((p.half() == t.half()) | ~m).all(1)},
+            {"right": lambda p, t, m: ((p.bfloat16() == t.bfloat16()) | ~m).all(1)},
+            {"right": lambda p, t, m: torch.isclose(p.float(), t.float(), rtol=1e-3).logical_or(~m).all(1)},
+        ),
+    ),
+    Mistake(
         "eos-left-out",
         "The last real token of each sequence, eos, is not looked at. A model that does not stop where it should is wrong.",
         (
@@ -998,6 +1416,8 @@ _ACCURACY_MISTAKES = (
         (
             {"right": lambda p, t, m: ((p - t) * m).sum(1) == 0},
             {"right": lambda p, t, m: (_sorted_rows(p, m) == _sorted_rows(t, m)).all(1)},
+            {"right": lambda p, t, m: ((p - t) * m).amax(1) == 0},
+            {"right": lambda p, t, m: ((p - t) * m).float().mean(1) == 0},
         ),
     ),
     Mistake(
@@ -1026,6 +1446,14 @@ _ACCURACY_MISTAKES = (
             {"bins": lambda n, at, t, m: n[None] >= at[:, None]},
             {"bins": lambda n, at, t, m: n[None] < at[:, None]},
             {"bins": lambda n, at, t, m: torch.ones_like(n[None] == at[:, None])},
+            {
+                "whole": lambda p, t, m, n, at: (
+                    lambda hits, count: (hits.cumsum(0) / count.cumsum(0).clamp(min=1), count)
+                )(
+                    ((n[None] == at[:, None]) & ((p == t) | ~m).all(1)).sum(1),
+                    (n[None] == at[:, None]).sum(1),
+                )
+            },
         ),
     ),
     Mistake(
@@ -1039,6 +1467,36 @@ _ACCURACY_MISTAKES = (
             {"outer": lambda f: lambda p, t, m, n, at: f(p, t, m, n, torch.arange(1, int(n.max()) + 1))},
             {"outer": lambda f: lambda p, t, m, n, at: f(p, t, m, n, torch.arange(int(at.max()) + 1))},
             {"outer": lambda f: lambda p, t, m, n, at: f(p, t, m, n, torch.arange(1, int(at.max()) + 1))},
+            {"bins": lambda n, at, t, m: n[None] == at.max().expand_as(at)[:, None]},
+            {"bins": lambda n, at, t, m: n[None] == at[:1].expand_as(at)[:, None]},
+        ),
+    ),
+    Mistake(
+        "nearest-length",
+        "A sequence whose length is not in `at` is counted at another length there, the nearest or the next. It belongs to no entry.",
+        (
+            {"bins": lambda n, at, t, m: _nearest(n, at)[None] == at[:, None]},
+            {"bins": lambda n, at, t, m: _next_above(n, at)[None] == at[:, None]},
+            {"bins": lambda n, at, t, m: n.clamp(max=at.max())[None] == at[:, None]},
+            {"bins": lambda n, at, t, m: n[None] == at.clamp(max=n.max())[:, None]},
+            {
+                "bins": lambda n, at, t, m: (
+                    torch.searchsorted(at.sort().values, n.to(at.dtype)).clamp(max=len(at) - 1)[None]
+                    == torch.arange(len(at))[:, None]
+                )
+            },
+        ),
+    ),
+    Mistake(
+        "last-entry-lost",
+        "One entry of `at` gets no result: look at where a loop ends.",
+        (
+            {
+                "bins": lambda n, at, t, m: (
+                    (n[None] == at[:, None]) & (torch.arange(len(at)) < len(at) - 1)[:, None]
+                )
+            },
+            {"bins": lambda n, at, t, m: (n[None] == at[:, None]) & (torch.arange(len(at)) > 0)[:, None]},
         ),
     ),
     Mistake(
@@ -1080,6 +1538,9 @@ _ACCURACY_MISTAKES = (
             {"share": lambda hits, n, total: (hits / n).nan_to_num(-1.0)},
             {"share": lambda hits, n, total: (hits / n).nan_to_num(0.5)},
             {"give": lambda accuracy, n, hits: (accuracy[n > 0], n[n > 0])},
+            {"bins": lambda n, at, t, m: (n[None] == at[:, None]) & (at[:, None] > 0)},
+            {"give": lambda accuracy, n, hits: (accuracy.masked_fill(n < 2, 0), n)},
+            {"give": lambda accuracy, n, hits: (accuracy, n.clamp(min=1))},
         ),
     ),
     Mistake(
@@ -1095,11 +1556,14 @@ _ACCURACY_MISTAKES = (
     Mistake(
         "counts-tokens",
         "The second result counts tokens. It should count sequences.",
-        (
+        tuple(
             {
-                "give": lambda accuracy, n, hits: (accuracy, n),
-                "count": lambda chosen, m: (chosen[:, :, None] & m).sum((1, 2)),
-            },
+                "whole": lambda p, t, m, n, at, real=real: (
+                    seqattn_ref.accuracy_by_length(p, t, m, n, at)[0],
+                    ((n[None] == at[:, None])[:, :, None] & (m | (not real))).sum((1, 2)),
+                )
+            }
+            for real in (True, False)
         ),
     ),
     Mistake(
@@ -1118,16 +1582,20 @@ _ACCURACY_MISTAKES = (
     ),
     Mistake(
         "whole-numbers-divided",
-        "The share is cut off to a whole number, so that it is 0 unless every sequence is right. Use `/`, which gives a fraction, and not `//`.",
+        "The share is cut off or rounded: to a whole number, it is 0 unless every sequence is right. `/` gives a fraction, `//` does not.",
         (
             {"share": lambda hits, n, total: hits // n.clamp(min=1)},
             {"share": lambda hits, n, total: (hits / n.clamp(min=1)).round()},
+            {"share": lambda hits, n, total: (hits / n.clamp(min=1)).round(decimals=1)},
         ),
     ),
     Mistake(
         "added-to-the-count",
         "Something is added to the count before the division, to avoid 0/0, and it lowers every other share. Guard the empty length without touching the rest.",
-        tuple({"share": lambda hits, n, total, e=e: hits / (n + e)} for e in (1, 1e-1, 1e-2)),
+        (
+            *({"share": lambda hits, n, total, e=e: hits / (n + e)} for e in (1, 1e-1, 1e-2)),
+            {"share": lambda hits, n, total: hits / n.clamp(min=2)},
+        ),
     ),
     Mistake(
         "per-cent",
@@ -1149,6 +1617,33 @@ _ACCURACY_MISTAKES = (
         (
             {"right": lambda p, t, m: ((p == t) | ~m).all(0)},
             {"right": lambda p, t, m: ((p == t) | ~m).all().expand(len(p))},
+            {"right": lambda p, t, m: ((p == t) | ~m).squeeze().all(-1).expand(len(p))},
+        ),
+    ),
+    Mistake(
+        "missing-axis",
+        "`lengths` (N,) and `at` (K,) are compared side by side, place by place. Every length has to meet every entry of `at`: give one of them a second axis, and the comparison is a table.",
+        (
+            {"whole": _side_by_side(lambda belongs, right: ((belongs & right).float(), belongs.long()))},
+            {
+                "whole": _side_by_side(
+                    lambda belongs, right: (
+                        ((belongs & right).sum() / belongs.sum().clamp(min=1))[None],
+                        belongs.sum()[None],
+                    )
+                )
+            },
+        ),
+    ),
+    Mistake(
+        "summed-over-the-lengths",
+        "The table of lengths and sequences is summed over the lengths, so that one number a sequence is left. Sum over the sequences: there is one number for each entry of `at`.",
+        (
+            {
+                "whole": lambda p, t, m, n, at: (
+                    lambda table, right: ((table & right).sum(0) / table.sum(0).clamp(min=1), table.sum(0))
+                )(n[None] == at[:, None], ((p == t) | ~m).all(1))
+            },
         ),
     ),
     Mistake(
@@ -1183,6 +1678,12 @@ _ACCURACY_MISTAKES = (
                     (n[None] == at[:, None]).sum(1),
                 )
             },
+            {
+                "whole": lambda p, t, m, n, at: (
+                    ((p == t) | ~m).all(1).float().mean() * (n[None] == at[:, None]).any(1),
+                    (n[None] == at[:, None]).sum(1),
+                )
+            },
         ),
     ),
     Mistake(
@@ -1197,7 +1698,16 @@ _ACCURACY_MISTAKES = (
             {"give": lambda accuracy, n, hits: (accuracy.bfloat16(), n)},
             {"give": lambda accuracy, n, hits: (accuracy, n.to(torch.uint8))},
         ),
-        recognise=lambda failed: {i for i, t in enumerate(failed) if t.difference.aspect == "dtype"},
+        recognise=_cases(lambda t: t.difference.aspect == "dtype"),
+    ),
+    Mistake(
+        "count-overflows",
+        "The count is kept in a kind of number that has no room for it: uint8 ends at 255, bfloat16 cannot tell 256 from 257.",
+        (
+            {"count": lambda chosen, m: chosen.sum(1, dtype=torch.uint8).long()},
+            {"count": lambda chosen, m: chosen.sum(1).bfloat16().long()},
+            {"give": lambda accuracy, n, hits: (accuracy, n.to(torch.uint8).long())},
+        ),
     ),
     Mistake(
         "returns-one-result",
@@ -1250,10 +1760,18 @@ _ACCURACY_MISTAKES = (
         recognise=CHANGES_ITS_INPUT.recognise,
     ),
     # The rule that knows it by its repeated results would take two equal counts for it.
-    replace(STALE_CACHE, recognise=None),
+    replace(STALE_CACHE, variants=(*STALE_CACHE.variants, {"outer": _adds_up}), recognise=None),
     NEEDS_CONTIGUOUS,
-    *ONLY,
+    *map(_when_all, ONLY),
 )
+
+
+def _nearest(lengths: Tensor, at: Tensor) -> Tensor:
+    return at[(lengths[:, None] - at[None]).abs().argmin(1)]
+
+
+def _next_above(lengths: Tensor, at: Tensor) -> Tensor:
+    return torch.where(at[None] >= lengths[:, None], at[None], at.max() + 1).amin(1)
 
 
 def _seen_before(at: Tensor) -> Tensor:
