@@ -9,6 +9,7 @@ from seqattn_ref.lab.device import best_device, describe_device
 from seqattn_ref.lab.explorers.context import ContextExplorer
 from seqattn_ref.lab.explorers.dictionary import DictionaryExplorer
 from seqattn_ref.lab.explorers.explorer import Explorer
+from seqattn_ref.lab.explorers.length import LengthExplorer
 from seqattn_ref.lab.explorers.padding import PaddingExplorer
 from seqattn_ref.lab.explorers.tanh_units import TanhUnitsExplorer
 from seqattn_ref.lab.figures import COLOURS, Picture, curve, figure, heatmap, ragged_batch, show
@@ -23,6 +24,7 @@ __all__ = [
     "ContextExplorer",
     "DictionaryExplorer",
     "Explorer",
+    "LengthExplorer",
     "Letters",
     "PaddingExplorer",
     "Pairs",
