@@ -310,7 +310,7 @@ def _input_differences(exercise: Exercise, i: int, call: Call, result: Returned)
         if isinstance(before, Tensor) and not same(before, after):
             at = {"call": i, "label": named.name, "axes": named.axes}
             if after is None:
-                left = f"The call left its input `{named.name}` asking for gradients, or with one on it."
+                left = f"The call left a gradient on its input `{named.name}`: the next is added to it."
                 yield Difference("inputs", left, call=i)
                 continue
             yield Difference(

@@ -72,7 +72,7 @@ class Returned:
     """What one call gave.
 
     `sequence` tells whether the answer returned one tensor or several. `args_after` are the tensor
-    arguments as the call left them, None for one that it made ask for gradients. `gradients` maps "0", "1",
+    arguments as the call left them, None for one on which it left a gradient. `gradients` maps "0", "1",
     … (arguments), "2.W" (tensor W of the callback that is argument 2) and parameter names to a gradient, or
     to None where the graph does not reach; it is None when no gradient was asked for.
     """

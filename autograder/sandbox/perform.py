@@ -161,9 +161,8 @@ def _call(target: Callable, call: Call) -> Returned | Raised:
             gradients = _gradients(target, args, lent, raw, call.cotangents)
         except (Exception, SystemExit) as error:
             return _raised(error, "backward")
-    after = tuple(
-        _plain(a) if isinstance(a, Tensor) and not _marked(a, wants_gradient) else None for a in args
-    )
+    # None for an argument that holds a gradient now: the answer's next one would be added to it.
+    after = tuple(_plain(a) if isinstance(a, Tensor) and not _holds_gradient(a) else None for a in args)
     return Returned(outputs, sequence, after, gradients)
 
 
@@ -192,9 +191,8 @@ def _gradients(
     return {name: None if g is None else _plain(g) for name, g in gradients.items()}
 
 
-def _marked(tensor: Tensor, requires_grad: bool) -> bool:
-    """Whether the answer made an argument ask for gradients, or left one on it: the next would add to it."""
-    return tensor.is_leaf and ((tensor.requires_grad and not requires_grad) or tensor.grad is not None)
+def _holds_gradient(tensor: Tensor) -> bool:
+    return tensor.is_leaf and tensor.grad is not None
 
 
 def _fresh(tensor: Tensor, requires_grad: bool) -> Tensor:
