@@ -163,6 +163,20 @@ class _Inquiry:
                 return Diagnosis((one, two), complete=True, together=True)
         return None
 
+    def completed(self, recognised: list[_Suspect], suspects: list[_Suspect]) -> Diagnosis | None:
+        """A mistake that explains all that a rule of another one leaves over.
+
+        A module that is made wrongly and works wrongly too is such an answer. Nothing new is run for it but
+        the passed cases, so that both are named however little time there is.
+        """
+        for rule in recognised:
+            rest = self.everything - rule.explained
+            fitting = [s for s in suspects if rest and len(rest & s.explained) >= ENOUGH * len(rest)]
+            for suspect in sorted(self.trusted(fitting), key=lambda s: -len(rest & s.explained)):
+                if suspect.mistake is not rule.mistake:
+                    return Diagnosis((suspect.mistake, rule.mistake), complete=True)
+        return None
+
     def cover(self, suspects: list[_Suspect]) -> Diagnosis | None:
         """Mistakes that each explain some of the failing cases, the one that explains most first."""
         left, found = set(self.everything), []
@@ -188,12 +202,15 @@ def diagnose(judgement: Judgement, patience: float = math.inf) -> Diagnosis | No
         return Diagnosis((whole[0].mistake,), complete=True)
     # Most answers make one mistake: what does not explain the smallest case is not it, and need not be run
     # on the others.
-    likely = []
+    likely, found = [], []
     for suspect in inquiry.suspects(screened=1):
         if suspect.explained == inquiry.everything and inquiry.trusted([suspect]):
             return Diagnosis((suspect.mistake,), complete=True)
+        found.append(suspect)
         if inquiry.explains_enough(suspect):
             likely.append(suspect)
+    if both := inquiry.completed(recognised, found):
+        return both
     likely.sort(key=lambda s: -len(s.explained))  # stable: the catalogue's order decides among equals
     if best := inquiry.trusted(likely) or inquiry.trusted(likely, DOUBT):
         return Diagnosis((best[0].mistake,), complete=True)
@@ -212,9 +229,11 @@ def diagnose(judgement: Judgement, patience: float = math.inf) -> Diagnosis | No
 
 
 def _chosen(judgement: Judgement) -> list[Tried]:
-    """The smallest failing cases, with at least one from every check that failed."""
+    """The smallest failing cases, with at least one from every check that failed; those that only make a
+    module come last, since most mistakes cannot show there.
+    """
     by_size = sorted(judgement.failed, key=lambda t: t.size)
     first = {id(t.check): t for t in reversed(by_size)}
     chosen = list(first.values())
     chosen += [t for t in by_size if all(t is not c for c in chosen)][: max(0, SCREENED - len(chosen))]
-    return sorted(chosen, key=lambda t: t.size)
+    return sorted(chosen, key=lambda t: (not t.case.calls, t.size))

@@ -1,4 +1,4 @@
-"""Exercises of lesson 06: Luong's bilinear ("general") score, its attention module, and the seed's class repaired."""
+"""Exercises of lesson 06: Luong's bilinear ("general") score, its attention module, and a faulty class repaired."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import seqattn_ref
 
 from ..drawing import Draw
 from ..exercise import Check, Exercise, Mistake
+from ..judging import Tried
 from ..sandbox.case import Call, Case, Construct
 from .anywhere import ANY_FUNCTION, ANY_MODULE, APPLIED_AFTERWARDS, PAIRWISE, TRANSPOSED_RESULT, without
 from .attention_by_hand import ALREADY_SOFTMAXED
@@ -140,6 +141,11 @@ BILINEAR_SCORE_MISTAKES = (
             {"score": lambda q, k, W: q @ W @ k},
             {"score": lambda q, k, W: q @ W @ (k if k.shape[-1] == k.shape[-2] else k.transpose(-1, -2))},
         ),
+    ),
+    Mistake(
+        "queries-transposed",
+        "The axes of the queries were exchanged. For the product of every query with every key the queries stay as they are, and the last two axes of the keys change places.",
+        ({"score": lambda q, k, W: q.transpose(-1, -2) @ W @ k},),
     ),
     Mistake(
         "distance-instead-of-product",
@@ -274,6 +280,12 @@ def _with_bias(module, query_dim, key_dim):
     module.b = nn.Parameter(torch.randn(1))
 
 
+def _turned_around(failed: list[Tried]) -> set[int]:
+    """The failing cases whose W has the two sizes, which differ, the other way round."""
+    sizes = [(t.case.construct.args, (t.outcome.parameters or {}).get("W")) for t in failed]
+    return {i for i, (made, W) in enumerate(sizes) if W is not None and W.shape == made[::-1] != made}
+
+
 def _parameter_makers() -> tuple[Mistake, ...]:
     return (
         *parameter_mistakes(
@@ -292,8 +304,9 @@ def _parameter_makers() -> tuple[Mistake, ...]:
         ),
         Mistake(
             "parameter-shape-transposed",
-            "W has its two sizes the other way round.",
+            "W has its two sizes the other way round. Its rows belong to the query, its columns to the key.",
             ({"make": _transposed_shape},),
+            recognise=_turned_around,
         ),
     )
 
@@ -379,7 +392,7 @@ BILINEAR_ATTENTION = Exercise(
     ),
 )
 
-# ---- Attention: the seed's class, repaired
+# ---- Attention: the class that the course began from, repaired
 
 
 def _build_seed(make=None, score=None, normalise=None, combine=None, give=None, outer=None):
@@ -481,7 +494,7 @@ def _over_first_axis(e: Tensor) -> Tensor:
 ATTENTION = Exercise(
     name="Attention",
     lesson=LESSON,
-    asked="The seed's class, repaired: an nn.Module(y_dim, h_dim) with one parameter W (y_dim, h_dim); forward(y (T, y_dim), h (S, h_dim)) takes the softmax over the S states of the scores y W hᵀ and returns the context (T, h_dim).",
+    asked="The class that lesson 06 puts on the operating table, repaired: an nn.Module(y_dim, h_dim) with one parameter W (y_dim, h_dim); forward(y (T, y_dim), h (S, h_dim)) takes the softmax over the S states of the scores y W hᵀ and returns the context (T, h_dim).",
     arguments=("y (T, y_dim)", "h (S, h_dim)"),
     returns=("context (T, h_dim)",),
     construct=("y_dim", "h_dim"),
@@ -514,7 +527,7 @@ ATTENTION = Exercise(
     mistakes=(
         Mistake(
             "softmax-over-queries",
-            "These are the numbers one gets when the softmax runs over axis 0, the queries (the seed's own bug). With one query every weight is 1: the context is the plain sum of the states and W's gradient is 0. "
+            "These are the numbers one gets when the softmax runs over axis 0, the queries, as in the class before its repair. With one query every weight is 1: the context is the plain sum of the states and W's gradient is 0. "
             "The states are the last axis of the scores.",
             ({"normalise": _over_first_axis},),
         ),
@@ -628,8 +641,16 @@ ATTENTION = Exercise(
         ),
         Mistake(
             "needs-one-query",
-            "This works for one row of y only. y may have any number of rows T, each with a context of its own.",
+            "This works for one row of y only. y may have any number of rows T, each with weights and a context of its own: keep the axis of the queries, and let the softmax run along the other one.",
             (
+                {"normalise": lambda e: torch.softmax(e.squeeze(0), 0)},
+                {"normalise": lambda e: torch.softmax(e.squeeze(), 0)},
+                {
+                    "normalise": lambda e: torch.softmax(e.squeeze(0), 0),
+                    "give": lambda c, w: c.reshape(1, -1),
+                },
+                {"normalise": lambda e: torch.softmax(e.squeeze(), 0), "give": lambda c, w: c.unsqueeze(0)},
+                {"normalise": lambda e: torch.softmax(e.flatten(), 0)[None]},
                 {"outer": lambda f: lambda y, h: f(y.view(1, -1), h)},
                 {"outer": lambda f: lambda y, h: f(y[-1:], h)},
             ),
@@ -640,7 +661,7 @@ ATTENTION = Exercise(
         *ANY_MODULE,
     ),
     hints=(
-        "Print the weights for one query and three states. Should every weight be 1?",
+        "With the identity matrix as states, h = torch.eye(S), the context is the weights. Look at them for one query and three states: what should they sum to?",
         "The scores have one row a query and one column a state. Which axis must sum to 1?",
         "torch.FloatTensor(n, m) takes memory as it finds it. Make the parameter with torch.empty and initialise it, for example with nn.init.xavier_uniform_.",
     ),
