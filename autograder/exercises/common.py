@@ -14,6 +14,7 @@ from ..sandbox.case import Call, Case, Outcome
 
 Sizes = dict[str, int]
 Fill = Callable[..., Tensor]
+Pieces = dict[str, Callable]
 
 
 def ask(*args: Any, cotangents: tuple[Tensor | None, ...] | None = None) -> Case:
@@ -141,6 +142,16 @@ def function_checks(
 def wrapped(outer: Callable | None, answer: Callable) -> Callable:
     """The answer, inside the wrapper of a mistake when there is one."""
     return answer if outer is None else outer(answer)
+
+
+def around(change: Callable[..., Any]) -> Pieces:
+    """A mistake made around the right answer: `change(answer, *arguments)`."""
+    return {"outer": lambda f: lambda *args: change(f, *args)}
+
+
+def instead(answer: Callable[..., Any]) -> Pieces:
+    """A mistake that is easier written as a whole answer than in pieces."""
+    return {"outer": lambda f: answer}
 
 
 def finite_gradients(case: Case, outcome: Outcome) -> str | None:

@@ -3,40 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import seqattn_ref
 
 from ..drawing import Draw
 from ..exercise import Check, Exercise, Mistake
-from ..judging import Tried
-from ..sandbox.callbacks import make
-from ..sandbox.case import Call, Callback, Case, Raised
+from ..sandbox.case import Call, Case
 from .anywhere import (
     ANY_FUNCTION,
     ANY_RESULT,
-    BARE_SQUEEZE,
     CHANGES_ITS_INPUT,
+    DIFFERENT_EACH_CALL,
+    HARD_CODED_DTYPE,
     NEEDS_CONTIGUOUS,
+    SQUASHED,
     random_everywhere,
     without,
     wrote_to_input,
 )
-from .common import ask, wrapped
+from .common import Pieces, around, ask, instead, wrapped
+from .greedy import GREEDY_DECODE
 
 LESSON = "01_seq2seq"
 
-PAD, EOS = 0, 2  # as the course's vocabularies have them; an exercise must not rely on it
+PAD, EOS = 0, 2  # as the course's vocabularies have them; an answer must not rely on it
 
 
-def _tokens(draw: Draw, batch: int, steps: int, dtype: torch.dtype = torch.int64) -> Tensor:
+def _different(draw: Draw, batch: int, steps: int, dtype: torch.dtype = torch.int64) -> Tensor:
     """(batch, steps) tokens that all differ, none of them pad, bos or eos."""
-    return torch.tensor(draw.distinct(batch * steps, 3, 3 + 2 * batch * steps), dtype=dtype).view(
-        batch, steps
-    )
+    numbers = draw.distinct(batch * steps, 3, 3 + 2 * batch * steps)
+    return torch.tensor(numbers, dtype=dtype).view(batch, steps)
 
 
 # ---- shift_right
@@ -51,41 +53,45 @@ def _build_shift_right(first=None, rest=None, join=None, outer=None):
 
 def _padded(draw: Draw, batch: int, steps: int) -> Tensor:
     """Targets as the lessons have them: tokens, eos, pads."""
-    tokens, places = _tokens(draw, batch, steps), torch.arange(steps)
+    tokens, places = _different(draw, batch, steps), torch.arange(steps)
     last = draw.lengths(batch, steps)[:, None] - 1
     return tokens.masked_fill(places == last, EOS).masked_fill(places > last, PAD)
 
 
 def _shift_shapes(draw: Draw) -> Iterator[Case]:
-    yield ask(_tokens(draw, 2, 3), draw.integer(5, 9))
-    batch, steps = draw.distinct(2, 3, 8)
-    yield ask(_tokens(draw, batch, steps), 1)
+    yield ask(_different(draw, 2, 3), draw.integer(5, 9))
+    yield ask(_different(draw, *draw.distinct(2, 3, 8)), 1)
 
 
 def _shift_values(draw: Draw) -> Iterator[Case]:
-    yield ask(_tokens(draw, 1, 3), 1)
-    yield ask(_tokens(draw, 2, 2), 1)
+    yield ask(_different(draw, 1, 3), 1)
+    yield ask(_different(draw, 2, 2), 1)
     yield ask(torch.tensor([[5, 6, EOS], [7, EOS, PAD]]), 1)
     for bos in (0, 2, draw.integer(30, 90)):
-        batch, steps = draw.distinct(2, 3, 8)
-        yield ask(_padded(draw, batch, steps), bos)
-    yield ask(_tokens(draw, 3, 3), draw.integer(90, 99))
+        yield ask(_padded(draw, *draw.distinct(2, 3, 8)), bos)
+    yield ask(_different(draw, 3, 3), draw.integer(90, 99))
+    # A target may have the number of bos, in the first place too.
+    yield ask(torch.tensor([[4, 6, 4, 5], [7, 4, 8, 4]]), 4)
 
 
 def _shift_one_step(draw: Draw) -> Iterator[Case]:
-    yield ask(_tokens(draw, 5, 1), 1)
+    yield ask(_different(draw, 5, 1), 1)
     yield ask(torch.full((4, 1), EOS), 9)
-    yield ask(_tokens(draw, 1, 6), 1)
+    yield ask(_different(draw, 1, 6), 1)
     yield ask(torch.tensor([[7]]), 3)
 
 
 def _shift_robust(draw: Draw) -> Iterator[Case]:
-    yield ask(_tokens(draw, 2, 4, torch.int32), 1)
-    yield ask(_tokens(draw, 3, 2, torch.int16), 2)
-    yield ask(draw.strided(_tokens(draw, 3, 4)), 1)
-    yield ask(_tokens(draw, 4, 3).T, 1)
-    again, alike = Call((_tokens(draw, 2, 3), 1)), Call((_tokens(draw, 2, 3), 0))
-    yield Case((again, alike, Call((_tokens(draw, 3, 5), 1)), again))
+    yield ask(_different(draw, 2, 4, torch.int32), 1)
+    yield ask(_different(draw, 3, 2, torch.int16), 2)
+    yield ask(draw.strided(_different(draw, 3, 4)), 1)
+    yield ask(_different(draw, 4, 3).T, 1)
+    yield ask(_different(draw, 3, 1), 2)
+    # Large vocabularies and long sequences.
+    yield ask(torch.tensor([[40_000, 2**24 + 1, 2**31 - 1, 3]]), 70_001)
+    yield ask(_different(draw, 2, 130), 1)
+    again, alike = Call((_different(draw, 2, 3), 1)), Call((_different(draw, 2, 3), 0))
+    yield Case((again, alike, Call((_different(draw, 3, 5), 1)), again))
 
 
 def _shift_in_place(tokens: Tensor, bos: int) -> Tensor:
@@ -95,26 +101,36 @@ def _shift_in_place(tokens: Tensor, bos: int) -> Tensor:
 
 
 def _bos_in_place(tokens: Tensor, bos: int) -> Tensor:
-    shifted = torch.cat([tokens[:, :1], tokens[:, :-1]], 1)
+    shifted = torch.cat([torch.full_like(tokens[:, :1], bos), tokens[:, :-1]], 1)
     tokens[:, 0] = bos
-    shifted[:, 0] = bos
     return shifted
 
 
-def _instead(answer: Callable) -> dict[str, Callable]:
-    """A mistake that is easier written as a whole than in pieces."""
-    return {"outer": lambda f: answer}
-
-
-def _and_bos(shifted: Callable[[Tensor], Tensor]) -> dict[str, Callable]:
-    """The wrong tokens behind the right first column."""
+def _moved(move: Callable[[Tensor], Tensor], at: Any = (slice(None), 0)) -> Pieces:
+    """Other tokens, with bos written to one place of the result."""
 
     def answer(tokens, bos):
-        result = shifted(tokens).clone()
-        result[:, 0] = bos
+        result = move(tokens).clone()
+        result[at] = bos
         return result
 
-    return _instead(answer)
+    return instead(answer)
+
+
+def _last_real_dropped(tokens: Tensor, bos: int) -> Tensor:
+    """The last token that is not 0 makes room for bos, and the padding stays where it is."""
+    last = (tokens.ne(PAD) * torch.arange(tokens.shape[1])).amax(1, keepdim=True)
+    shifted = torch.cat([torch.full_like(tokens[:, :1], bos), tokens[:, :-1]], 1)
+    return torch.where(torch.arange(tokens.shape[1]) <= last, shifted, tokens)
+
+
+def _dropped_by_chance(share: float) -> Pieces:
+    """Some tokens give way to bos, as in word dropout."""
+
+    def answer(f, tokens, bos):
+        return f(tokens, bos).masked_fill(torch.rand(tokens.shape) < share, bos)
+
+    return around(answer)
 
 
 SHIFT_RIGHT = Exercise(
@@ -139,36 +155,34 @@ SHIFT_RIGHT = Exercise(
     mistakes=(
         Mistake(
             "roll-wraps-around",
-            "torch.roll pushes the last token out at one end and in again at the other: the first step sees the last target, and bos never goes in. What stands before y¹ is bos.",
+            "torch.roll pushes the last token out at one end and in again at the other: a row begins with a target, where bos should stand.",
             (
-                _instead(lambda tokens, bos: torch.roll(tokens, 1, 1)),
-                _instead(lambda tokens, bos: torch.roll(tokens, 1)),
+                {"first": lambda tokens, bos: tokens[:, -1:]},
+                instead(lambda tokens, bos: tokens.roll(1)),
+                _moved(lambda tokens: tokens.roll(1), (0, 0)),
+                _moved(lambda tokens: tokens.roll(1, 1), (slice(None), -1)),
             ),
         ),
         Mistake(
             "shifted-the-wrong-way",
-            "The tokens moved to the left: step i would be given y^{i+1}, a token that it has not even to predict yet. It must be given y^{i−1}, the one before.",
+            "The tokens moved to the left: step i would be given y^{i+1}, which it does not even have to predict yet. It must be given y^{i−1}, the one before.",
             (
-                _instead(
-                    lambda tokens, bos: torch.cat([tokens[:, 1:], torch.full_like(tokens[:, :1], bos)], 1)
-                ),
-                _instead(lambda tokens, bos: torch.roll(tokens, -1, 1)),
-                _and_bos(lambda tokens: torch.roll(tokens, -1, 1)),
-                _instead(lambda tokens, bos: torch.cat([tokens[:, 1:], torch.zeros_like(tokens[:, :1])], 1)),
-                _instead(
-                    lambda tokens, bos: torch.cat([tokens[:, 1:], torch.full_like(tokens[:, :1], EOS)], 1)
-                ),
+                {"rest": lambda tokens: tokens[:, 1:], "join": lambda a, b: torch.cat([b, a], 1)},
+                instead(lambda tokens, bos: tokens.roll(-1, 1)),
+                _moved(lambda tokens: tokens.roll(-1, 1)),
+                instead(lambda tokens, bos: F.pad(tokens[:, 1:], (0, 1), value=PAD)),
+                instead(lambda tokens, bos: F.pad(tokens[:, 1:], (0, 1), value=EOS)),
             ),
         ),
         Mistake(
             "not-shifted",
             "The targets come back as they are. Then each step is given the very token that it is to predict: the loss falls to 0, and the model has learned to repeat its input.",
-            (_instead(lambda tokens, bos: tokens.clone()),),
+            (instead(lambda tokens, bos: tokens.clone()),),
         ),
         Mistake(
             "first-token-overwritten",
             "bos was written over y¹ and the other tokens stayed where they were. So y¹ is lost, and every later step is still given its own answer. The tokens have to move.",
-            (_and_bos(lambda tokens: tokens),),
+            (_moved(lambda tokens: tokens),),
         ),
         Mistake(
             "one-too-long",
@@ -179,12 +193,9 @@ SHIFT_RIGHT = Exercise(
             "bos-missing",
             "The tokens are there, but bos does not stand before them. Each row needs it at its first step, where no token has been written yet.",
             (
-                _instead(lambda tokens, bos: tokens[:, :-1]),
+                instead(lambda tokens, bos: tokens[:, :-1]),
                 {"first": lambda tokens, bos: tokens[:, :1]},
-                {
-                    "first": lambda tokens, bos: torch.zeros_like(tokens[:, :1]),
-                    "rest": lambda tokens: tokens[:, :-1],
-                },
+                {"first": lambda tokens, bos: torch.zeros_like(tokens[:, :1])},
             ),
         ),
         Mistake(
@@ -196,48 +207,56 @@ SHIFT_RIGHT = Exercise(
             "bos-in-one-row-only",
             "Only one row begins with bos. In `x[0] = …` the index names a sample; the first step of every sample is `x[:, 0]`.",
             (
-                {
-                    "first": lambda tokens, bos: torch.cat(
-                        [torch.full_like(tokens[:1, :1], bos), tokens[1:, :1]]
-                    )
-                },
-                {
-                    "first": lambda tokens, bos: torch.cat(
-                        [torch.full_like(tokens[:1, :1], bos), torch.zeros_like(tokens[1:, :1])]
-                    )
-                },
+                _moved(lambda tokens: tokens.roll(1, 1), (0, 0)),
+                _moved(lambda tokens: tokens.roll(1, 1), 0),
+                _moved(lambda tokens: F.pad(tokens[:, :-1], (1, 0)), (0, 0)),
+                _moved(lambda tokens: F.pad(tokens[:, :-1], (1, 0)), 0),
+                _moved(lambda tokens: tokens, 0),
             ),
         ),
         Mistake(
             "shifts-the-batch",
             "The rows moved down by one: each sample got the tokens of the sample before it. In (B, T) the steps are the second axis.",
             (
-                _instead(lambda tokens, bos: torch.cat([torch.full_like(tokens[:1], bos), tokens[:-1]])),
-                _instead(lambda tokens, bos: torch.roll(tokens, 1, 0)),
-                _and_bos(lambda tokens: torch.roll(tokens, 1, 0)),
+                instead(lambda tokens, bos: torch.cat([torch.full_like(tokens[:1], bos), tokens[:-1]])),
+                instead(lambda tokens, bos: tokens.roll(1, 0)),
+                _moved(lambda tokens: tokens.roll(1, 0)),
             ),
         ),
         Mistake(
             "shifted-by-two",
-            "The tokens moved by two places instead of one: the step before last is missing from what each step is given.",
+            "The tokens moved by two places instead of one: no step is given the token right before its own.",
             (
-                {
-                    "first": lambda tokens, bos: torch.full_like(tokens[:, :2], bos),
-                    "rest": lambda tokens: tokens[:, :-2],
-                },
-                _and_bos(lambda tokens: torch.roll(tokens, 2, 1)),
+                instead(
+                    lambda tokens, bos: F.pad(tokens[:, : max(tokens.shape[1] - 2, 0)], (2, 0), value=bos)[
+                        :, -tokens.shape[1] :
+                    ]
+                ),
+                _moved(lambda tokens: tokens.roll(2, 1)),
             ),
         ),
         Mistake(
-            "bos-on-both-sides",
-            "There is a bos at the end as well, or in the place of another token. It stands at the first step and nowhere else.",
+            "last-token-kept",
+            "The last token was kept and another one dropped for it. Drop the last one, whatever it is: nothing comes after it.",
+            (
+                instead(
+                    lambda tokens, bos: torch.cat(
+                        [torch.full_like(tokens[:, :1], bos), tokens[:, :-2], tokens[:, -1:]], 1
+                    )[:, : tokens.shape[1]]
+                ),
+            ),
+        ),
+        Mistake(
+            "bos-guessed",
+            "A row whose first token has the number of bos was taken for shifted already. Shift every row: what the tokens are does not matter here.",
+            (around(lambda f, tokens, bos: torch.where(tokens[:, :1] == bos, tokens, f(tokens, bos))),),
+        ),
+        Mistake(
+            "bos-in-other-places",
+            "bos stands at the end as well, or in the place of another token. It stands at the first step and nowhere else.",
             (
                 {"join": lambda a, b: torch.cat([a, b[:, :-1], a], 1)[:, : b.shape[1] + 1]},
-                {
-                    "join": lambda a, b: torch.cat([a, b], 1).masked_fill(
-                        torch.cat([a, b], 1) == PAD, int(a[0, 0])
-                    )
-                },
+                around(lambda f, tokens, bos: f(tokens, bos).masked_fill(f(tokens, bos) == PAD, bos)),
             ),
         ),
         Mistake(
@@ -246,59 +265,98 @@ SHIFT_RIGHT = Exercise(
             (
                 {"rest": lambda tokens: tokens[:, :-1].masked_fill(tokens[:, :-1] == EOS, PAD)},
                 {"rest": lambda tokens: tokens[:, :-1].masked_fill(tokens[:, :-1] == PAD, EOS)},
+                around(lambda f, tokens, bos: f(tokens, bos).masked_fill(tokens == PAD, PAD)),
+                instead(_last_real_dropped),
+            ),
+        ),
+        Mistake(
+            "reversed",
+            "The order of the tokens is turned round. They keep their order, one place further on.",
+            (
+                {"rest": lambda tokens: tokens.flip(1)[:, :-1]},
+                {"rest": lambda tokens: tokens[:, :-1].flip(1)},
             ),
         ),
         Mistake(
             "mixes-samples",
-            "Rows stand in another's place: row b must be made from row b alone.",
+            "Tokens stand in another sample's row: row b must be made from row b alone. Flattened, the last token of a row stands right before the next row.",
             (
+                instead(
+                    lambda tokens, bos: torch.cat(
+                        [tokens.new_full((len(tokens),), bos), tokens.reshape(-1)[: -len(tokens)]]
+                    ).view(tokens.shape)
+                ),
                 {"rest": lambda tokens: tokens[:, :-1].flip(0)},
                 {"rest": lambda tokens: tokens[:1, :-1].expand(len(tokens), -1)},
-                {
-                    "rest": lambda tokens: (
-                        torch.cat([tokens.flatten()[:1], tokens.flatten()])[: tokens.numel()]
-                        .view(tokens.shape)[:, 1:]
-                        .flip(1)
-                    )
-                },
             ),
+        ),
+        Mistake(
+            "view-instead-of-transpose",
+            "`view` or `reshape` cut the same row of numbers anew where samples and steps should have been exchanged. You need neither: the steps are the second axis.",
+            (around(lambda f, tokens, bos: f(tokens, bos).T.reshape(tokens.shape)),),
         ),
         Mistake(
             "axes-swapped",
             "Samples and steps have changed places: the result should be (B, T), a row for each sample.",
-            ({"outer": lambda f: lambda tokens, bos: f(tokens, bos).T},),
+            (around(lambda f, tokens, bos: f(tokens, bos).T),),
         ),
         Mistake(
             "hard-coded-dtype",
             "The result has another dtype than the tokens. torch.zeros and torch.ones make floats, torch.tensor and torch.full make int64, and joined with int32 they win: make the first column from the "
             "tokens, as in torch.full_like(…).",
             (
-                {"outer": lambda f: lambda tokens, bos: f(tokens, bos).long()},
-                {"outer": lambda f: lambda tokens, bos: f(tokens, bos).float()},
-                {"outer": lambda f: lambda tokens, bos: f(tokens, bos).int()},
+                *(
+                    around(lambda f, tokens, bos, to=to: f(tokens, bos).to(to))
+                    for to in (torch.int64, torch.float32, torch.int32, torch.bool)
+                ),
                 {"first": lambda tokens, bos: torch.full((len(tokens), 1), bos)},
                 {"first": lambda tokens, bos: torch.full((len(tokens), 1), float(bos))},
             ),
         ),
         Mistake(
+            "numbers-too-large-for-the-dtype",
+            "Large token numbers come back changed. On the way they went through a dtype that cannot hold them: int16 ends at 32767, and float32 rounds whole numbers above 2²⁴.",
+            tuple(
+                around(lambda f, tokens, bos, through=through: f(tokens.to(through), bos).to(tokens.dtype))
+                for through in (torch.float32, torch.int16, torch.int8, torch.float16)
+            ),
+        ),
+        Mistake(
+            "longest-length-hard-coded",
+            "A long sequence comes back wrong: a longest length is built in. Take it from the tokens.",
+            tuple(
+                around(
+                    lambda f, tokens, bos, n=n: F.pad(f(tokens[:, :n], bos), (0, max(tokens.shape[1] - n, 0)))
+                )
+                for n in (100, 128)
+            ),
+        ),
+        Mistake(
             "changes-its-input",
             CHANGES_ITS_INPUT.hint,
-            (_instead(_shift_in_place), _instead(_bos_in_place)),
+            (
+                instead(_shift_in_place),
+                instead(_bos_in_place),
+                around(lambda f, tokens, bos: f(tokens, bos) if tokens.shape[1] > 1 else tokens.fill_(bos)),
+            ),
             recognise=wrote_to_input,
         ),
         Mistake(
             "fails-for-one-step",
             "With a single step there is no token to move: the input is bos alone. Look for a squeeze, or for a slice that expects two steps.",
             (
-                {
-                    "outer": lambda f: (
-                        lambda tokens, bos: f(tokens, bos) if tokens.shape[1] > 1 else tokens.clone()
-                    )
-                },
-                {"outer": lambda f: lambda tokens, bos: f(tokens, bos).squeeze(1)},
-                {"outer": lambda f: lambda tokens, bos: f(tokens, bos).squeeze()},
-                {"outer": lambda f: lambda tokens, bos: f(tokens, bos).squeeze(-1)},
+                around(lambda f, tokens, bos: f(tokens, bos) if tokens.shape[1] > 1 else tokens.clone()),
+                *(
+                    around(lambda f, tokens, bos, axis=axis: f(tokens, bos).squeeze(*axis))
+                    for axis in ((), (1,), (-1,), (0,))
+                ),
             ),
+        ),
+        Mistake(
+            "differs-from-call-to-call",
+            DIFFERENT_EACH_CALL.hint,
+            (_dropped_by_chance(0.5), _dropped_by_chance(0.2)),
+            recognise=random_everywhere,
         ),
         NEEDS_CONTIGUOUS,
         *without(ANY_RESULT, "changes-its-input"),
@@ -314,6 +372,7 @@ SHIFT_RIGHT = Exercise(
 
 
 def _build_last_hidden(place=None, take=None, clear=None, outer=None):
+    """The place of the last real token, the state there, and zeros for a sample of length 0."""
     place = place or (lambda states, lengths: (lengths.long() - 1).clamp(min=0))
     take = take or (lambda states, at: states[torch.arange(len(states)), at])
     clear = clear or (lambda found, lengths: found.masked_fill((lengths == 0)[:, None], 0))
@@ -331,8 +390,12 @@ def _hidden_case(
 ) -> Case:
     states = fill(batch, steps, dim)
     if padding is not None:
-        states = states.masked_fill((torch.arange(steps) >= lengths[:, None])[..., None], padding)
+        states = states.masked_fill(~_real(states, lengths), padding)
     return ask(states, lengths, cotangents=(fill(batch, dim),) if gradient else None)
+
+
+def _real(states: Tensor, lengths: Tensor) -> Tensor:
+    return (torch.arange(states.shape[1]) < lengths[:, None])[..., None]
 
 
 def _ragged(draw: Draw, batch: int, steps: int) -> Tensor:
@@ -359,6 +422,7 @@ def _hidden_values(draw: Draw) -> Iterator[Case]:
     yield _hidden_case(draw.normal, 4, 4, 4, torch.tensor([3, 1, 4, 2]))
     yield _hidden_case(draw.normal, 3, 3, 3, torch.tensor([2, 1, 2]))
     yield _hidden_case(draw.normal, 4, 5, 3, torch.tensor([2, 2, 2, 2]))
+    yield _hidden_case(draw.normal, 2, 13, 2, torch.tensor([13, 11]))
     # A real state may be all 0.
     yield ask(torch.tensor([[[3.0, 1.0], [0.0, 0.0], [0.0, 0.0]]]), torch.tensor([2]))
 
@@ -366,9 +430,8 @@ def _hidden_values(draw: Draw) -> Iterator[Case]:
 def _hidden_padding(draw: Draw) -> Iterator[Case]:
     yield ask(torch.tensor([[[3.0], [4.0], [10000.0]]]), torch.tensor([2]))
     states, lengths = draw.normal(2, 5, 3), torch.tensor([3, 2])
-    hidden = (torch.arange(5) >= lengths[:, None])[..., None]
     for number in (1e4, -1e4, float("nan")):
-        yield ask(states.masked_fill(hidden, number), lengths)
+        yield ask(states.masked_fill(~_real(states, lengths), number), lengths)
     yield ask(states[:, :3], lengths)
     yield ask(torch.cat([states, torch.zeros(2, 3, 3)], 1), lengths)
 
@@ -376,6 +439,7 @@ def _hidden_padding(draw: Draw) -> Iterator[Case]:
 def _hidden_empty(draw: Draw) -> Iterator[Case]:
     yield ask(torch.tensor([[[2.0], [4.0]], [[3.0], [5.0]]]), torch.tensor([0, 1]))
     yield _hidden_case(draw.normal, 3, 4, 2, torch.tensor([4, 0, 2]))
+    yield _hidden_case(draw.normal, 2, 3, 2, torch.tensor([0, 2]))
     yield _hidden_case(draw.normal, 2, 3, 2, torch.tensor([0, 0]))
     yield _hidden_case(draw.normal, 1, 3, 2, torch.tensor([0]), padding=1e4)
     yield _hidden_case(draw.normal, 3, 2, 3, torch.tensor([1, 2, 0]), padding=float("nan"))
@@ -394,41 +458,55 @@ def _hidden_robust(draw: Draw) -> Iterator[Case]:
     yield _hidden_case(draw.nonzero, 2, 3, 2, torch.tensor([2, 3], dtype=torch.int32))
     yield _hidden_case(draw.normal, 3, 4, 2, torch.tensor([4, 0, 1], dtype=torch.int32))
     yield ask(draw.strided(draw.normal(3, 4, 2)), draw.strided(_ragged(draw, 3, 4)))
-    yield _hidden_case(
-        lambda *shape: draw.normal(*shape, dtype=torch.float64), 3, 4, 2, torch.tensor([2, 0, 4])
-    )
+    lengths = torch.tensor([2, 0, 4])
+    yield _hidden_case(lambda *shape: draw.normal(*shape, dtype=torch.float64), 3, 4, 2, lengths)
     yield _hidden_case(draw.quarters, 2, 4, 3, torch.tensor([1, 3]))
     yield _hidden_case(lambda *shape: 1e4 * draw.whole(*shape, low=1), 2, 3, 2, torch.tensor([1, 2]))
     again, alike = (Call((draw.normal(2, 3, 4), _ragged(draw, 2, 3))) for _ in range(2))
     yield Case((again, alike, Call((draw.normal(3, 5, 2), _ragged(draw, 3, 5))), again))
 
 
-def _real(states: Tensor, lengths: Tensor) -> Tensor:
-    return (torch.arange(states.shape[1]) < lengths[:, None])[..., None]
-
-
 def _one_hot(states: Tensor, at: Tensor) -> Tensor:
-    return F.one_hot(at, states.shape[1]).to(states.dtype)[..., None]
+    return F.one_hot(at, states.shape[1]).to(states.dtype)
+
+
+def _gathered(states: Tensor, at: Tensor) -> Tensor:
+    return states.gather(1, at[:, None, None].expand(-1, 1, states.shape[2]))[:, 0]
+
+
+def _plain_place(states: Tensor, lengths: Tensor) -> Tensor:
+    """Without making int64 of it."""
+    return (lengths - 1).clamp(min=0)
+
+
+def _at(states: Tensor, place: Tensor) -> Tensor:
+    return states[torch.arange(len(states)), place]
 
 
 def _lengths_in_place(states: Tensor, lengths: Tensor) -> Tensor:
     empty = (lengths == 0)[:, None]
     lengths -= 1
-    return states[torch.arange(len(states)), lengths.clamp(min=0)].masked_fill(empty, 0)
+    return _at(states, lengths.clamp(min=0)).masked_fill(empty, 0)
 
 
-def _padding_in_place(states: Tensor, lengths: Tensor) -> Tensor:
+def _padding_in_place(f: Callable, states: Tensor, lengths: Tensor) -> Tensor:
     states.masked_fill_(~_real(states, lengths), 0)
-    return states[torch.arange(len(states)), (lengths.long() - 1).clamp(min=0)].masked_fill(
-        (lengths == 0)[:, None], 0
-    )
+    return f(states, lengths)
 
 
-def _found_by_content(states: Tensor, lengths: Tensor) -> Tensor:
-    """Takes the last state that is not 0, after the padding has been set to 0."""
-    kept = states.masked_fill(~_real(states, lengths), 0)
-    full = (kept != 0).any(-1) * torch.arange(1, states.shape[1] + 1)
-    return kept[torch.arange(len(states)), (full.amax(1) - 1).clamp(min=0)]
+def _last_nonzero(states: Tensor) -> Tensor:
+    """How many states there are up to the last one that is not 0."""
+    return ((states != 0).any(-1) * torch.arange(1, states.shape[1] + 1)).amax(1)
+
+
+def _packed(states: Tensor, lengths: Tensor) -> Tensor:
+    packed = pack_padded_sequence(states, lengths.long(), batch_first=True, enforce_sorted=False)
+    clean, found = pad_packed_sequence(packed, batch_first=True)
+    return _at(clean, found - 1)
+
+
+def _end_of(states: Tensor, lengths: Tensor) -> Tensor:
+    return states[:, -1].masked_fill((lengths == 0)[:, None], 0)
 
 
 LAST_HIDDEN = Exercise(
@@ -467,26 +545,20 @@ LAST_HIDDEN = Exercise(
             "This is the state at the last place of the padded row, `states[:, -1]`. For a shorter sample the RNN has read pads by then, and how many depends on the other samples of the batch.",
             (
                 {"place": lambda states, lengths: torch.full_like(lengths.long(), states.shape[1] - 1)},
-                {"outer": lambda f: lambda states, lengths: states[:, -1]},
-                {"outer": lambda f: lambda states, lengths: states[:, -1] * (lengths > 0)[:, None]},
+                instead(lambda states, lengths: states[:, -1]),
+                instead(lambda states, lengths: states[:, -1] * (lengths > 0)[:, None]),
             ),
         ),
         Mistake(
             "same-place-for-all",
             "Every sample's state is taken at the same place. Each sample has a length of its own.",
-            (
+            tuple(
                 {
-                    "place": lambda states, lengths: (
-                        (lengths.max().long() - 1).clamp(min=0).expand(len(lengths))
+                    "place": lambda states, lengths, one=one: (
+                        (one(lengths).long() - 1).clamp(min=0).expand(len(lengths))
                     )
-                },
-                {"place": lambda states, lengths: (lengths[0].long() - 1).clamp(min=0).expand(len(lengths))},
-                {"place": lambda states, lengths: (lengths[-1].long() - 1).clamp(min=0).expand(len(lengths))},
-                {
-                    "place": lambda states, lengths: (
-                        (lengths.min().long() - 1).clamp(min=0).expand(len(lengths))
-                    )
-                },
+                }
+                for one in (torch.max, torch.min, lambda n: n[0], lambda n: n[-1])
             ),
         ),
         Mistake(
@@ -507,64 +579,100 @@ LAST_HIDDEN = Exercise(
             ),
         ),
         Mistake(
+            "counted-from-the-end",
+            "The place is counted from the end of the padded row. The tokens come first and the padding after them: count from the beginning.",
+            (
+                {
+                    "place": lambda states, lengths: (states.shape[1] - lengths.long()).clamp(
+                        max=states.shape[1] - 1
+                    )
+                },
+                {"place": lambda states, lengths: (states.shape[1] - 1 - lengths.long()).clamp(min=0)},
+                {"place": lambda states, lengths: -lengths.long()},
+            ),
+        ),
+        Mistake(
+            "assumes-no-padding",
+            "In some batches the last place is taken for the last token: when all lengths are equal, when one sample is as long as the row, or when there is one sample. There may be padding in each of these.",
+            (
+                around(lambda f, x, n: _end_of(x, n) if bool((n == n[0]).all()) else f(x, n)),
+                around(lambda f, x, n: _end_of(x, n) if int(n.max()) == x.shape[1] else f(x, n)),
+                around(lambda f, x, n: _end_of(x, n) if len(x) == 1 else f(x, n)),
+            ),
+        ),
+        Mistake(
             "zero-length-mishandled",
-            "A sample of length 0 has read nothing, so it gets zeros. Its place would be −1: as an index that is the last place of the row, clamped to 0 it is the first, and `gather` refuses it.",
+            "A sample of length 0 has read nothing, so it gets zeros, and the others are left alone. Its place would be −1: as an index that is the last place of the row, clamped to 0 it is the first, and "
+            "`gather` and packing refuse it.",
             (
                 {"clear": lambda found, lengths: found},
-                {"place": lambda states, lengths: lengths.long() - 1, "clear": lambda found, lengths: found},
                 {
                     "place": lambda states, lengths: lengths.long() - 1,
-                    "take": lambda states, at: states.gather(
-                        1, at[:, None, None].expand(-1, 1, states.shape[2])
-                    )[:, 0],
+                    "clear": lambda found, lengths: found,
                 },
+                {"place": lambda states, lengths: lengths.long() - 1, "take": _gathered},
+                instead(_packed),
                 {"clear": lambda found, lengths: found * (lengths > 0)[:, None]},
                 {"clear": lambda found, lengths: found.masked_fill((lengths == 0)[:, None], 1)},
                 {"clear": lambda found, lengths: found.masked_fill((lengths == 0)[:, None], torch.nan)},
+                {"clear": lambda found, lengths: found.masked_fill((lengths == 0).all(), 0)},
+                {"clear": lambda found, lengths: found.masked_fill((lengths == 0).any(), 0)},
+                around(lambda f, x, n: f(x[n > 0], n[n > 0])),
+            ),
+        ),
+        Mistake(
+            "single-token-emptied",
+            "A sample of one token has a state: the one after that token. Only length 0 gives zeros.",
+            ({"clear": lambda found, lengths: found.masked_fill((lengths <= 1)[:, None], 0)},),
+        ),
+        Mistake(
+            "missing-axis",
+            "A (B,) tensor meets a (B, H) one: it is laid along the features, which fails, or is silently wrong where B equals H. Give it a second axis of size 1.",
+            (
+                {"clear": lambda found, lengths: found.masked_fill(lengths == 0, 0)},
+                {
+                    "clear": lambda found, lengths: found.masked_fill(
+                        lengths == 0 if len(lengths) == found.shape[1] else (lengths == 0)[:, None], 0
+                    )
+                },
+                {"clear": lambda found, lengths: found * (lengths > 0)},
+            ),
+        ),
+        Mistake(
+            "scaled-by-the-length",
+            "The state is multiplied or divided by the length. It is asked for as it is.",
+            (
+                {"clear": lambda found, lengths: found * lengths[:, None]},
+                {"clear": lambda found, lengths: found / lengths.clamp(min=1)[:, None]},
             ),
         ),
         Mistake(
             "mean-instead-of-last",
             "This is a mean or a sum over the tokens. One state is asked for: the one that the RNN was in after it had read the last real token.",
             (
-                {"outer": lambda f: lambda states, lengths: states.mean(1)},
-                {
-                    "outer": lambda f: (
-                        lambda states, lengths: (
-                            states.masked_fill(~_real(states, lengths), 0).sum(1)
-                            / lengths.clamp(min=1)[:, None]
-                        )
-                    )
-                },
-                {
-                    "outer": lambda f: (
-                        lambda states, lengths: states.masked_fill(~_real(states, lengths), 0).sum(1)
-                    )
-                },
-                {"outer": lambda f: lambda states, lengths: states.sum(1)},
+                instead(lambda x, n: x.mean(1)),
+                instead(lambda x, n: x.masked_fill(~_real(x, n), 0).sum(1) / n.clamp(min=1)[:, None]),
+                instead(lambda x, n: x.masked_fill(~_real(x, n), 0).sum(1)),
+                instead(lambda x, n: x.sum(1)),
             ),
         ),
         Mistake(
             "maximum-instead-of-last",
             "This is the largest number that each unit reached. One state is asked for: the one after the last real token.",
             (
-                {"outer": lambda f: lambda states, lengths: states.amax(1)},
-                {
-                    "outer": lambda f: (
-                        lambda states, lengths: (
-                            states.masked_fill(~_real(states, lengths), -torch.inf)
-                            .amax(1)
-                            .masked_fill((lengths == 0)[:, None], 0)
-                        )
+                instead(lambda x, n: x.amax(1)),
+                instead(
+                    lambda x, n: (
+                        x.masked_fill(~_real(x, n), -torch.inf).amax(1).masked_fill((n == 0)[:, None], 0)
                     )
-                },
+                ),
             ),
         ),
         Mistake(
             "first-state",
-            "This is the state after the first token. (A backward RNN ends there, a forward one begins there.)",
+            "This is the state after the first token. (A backward RNN ends there; a forward one begins there.)",
             (
-                {"outer": lambda f: lambda states, lengths: states[:, 0]},
+                instead(lambda x, n: x[:, 0]),
                 {"place": lambda states, lengths: torch.zeros_like(lengths.long())},
             ),
         ),
@@ -572,22 +680,26 @@ LAST_HIDDEN = Exercise(
             "every-sample-with-every-length",
             "`states[:, lengths - 1]` takes all the places from every sample. Sample 0 goes with length 0, sample 1 with length 1: name both indices, torch.arange(B) and the place.",
             (
-                {
-                    "take": lambda states, at: states[:, at],
-                    "clear": lambda found, lengths: found.masked_fill((lengths == 0)[:, None], 0),
-                },
+                {"take": lambda states, at: states[:, at]},
                 {"take": lambda states, at: states[:, at], "clear": lambda found, lengths: found},
-                {"take": lambda states, at: states.index_select(1, at)},
-                {
-                    "take": lambda states, at: states.index_select(1, at),
-                    "clear": lambda found, lengths: found,
-                },
             ),
         ),
         Mistake(
             "batch-axis-second",
             "The indices stand in the order (step, sample). The states are (B, S, H): the sample comes first.",
-            ({"take": lambda states, at: states[at, torch.arange(len(states))]},),
+            (
+                {"take": lambda states, at: states[at, torch.arange(len(states))]},
+                {
+                    "take": lambda states, at: states[
+                        at % len(states), torch.arange(len(states)) % states.shape[1]
+                    ]
+                },
+                {
+                    "take": lambda states, at: _at(
+                        states.transpose(0, 1) if states.shape[0] == states.shape[1] else states, at
+                    )
+                },
+            ),
         ),
         Mistake(
             "mixes-samples",
@@ -595,63 +707,53 @@ LAST_HIDDEN = Exercise(
             (
                 {"take": lambda states, at: states[0, at]},
                 {"take": lambda states, at: states.reshape(-1, states.shape[2])[at]},
+                {"take": lambda states, at: states.reshape(-1, states.shape[2])[((at + 1).cumsum(0) - 1)]},
+                around(
+                    lambda f, x, n: x.reshape(-1, x.shape[2])[
+                        (n.long().cumsum(0) - 1).clamp(min=0)
+                    ].masked_fill((n == 0)[:, None], 0)
+                ),
+                {"take": lambda x, at: x.reshape(x.shape[1], len(x), -1)[at, torch.arange(len(x))]},
                 {
-                    "take": lambda states, at: states.transpose(0, 1).reshape(-1, states.shape[2])[
-                        torch.arange(len(at)) * states.shape[1] + at
+                    "take": lambda x, at: x.transpose(0, 1).reshape(-1, x.shape[2])[
+                        torch.arange(len(at)) * x.shape[1] + at
                     ]
                 },
-                {
-                    "take": lambda states, at: (
-                        states.view(-1, len(at), states.shape[2])[at, torch.arange(len(at))]
-                        if states.is_contiguous()
-                        else states.reshape(-1, len(at), states.shape[2])[at, torch.arange(len(at))]
-                    )
-                },
-                {"outer": lambda f: lambda states, lengths: f(states, lengths).flip(0)},
-                {
-                    "outer": lambda f: (
-                        lambda states, lengths: (
-                            f(states, lengths).mean(0, keepdim=True).expand(len(states), -1)
-                        )
-                    )
-                },
-                {"outer": lambda f: lambda states, lengths: f(states, lengths.flip(0))},
+                around(lambda f, x, n: f(x, n).flip(0)),
+                around(lambda f, x, n: f(x, n).mean(0, keepdim=True).expand(len(x), -1)),
+                around(lambda f, x, n: f(x, n).sum(0, keepdim=True).expand(len(x), -1)),
+                around(lambda f, x, n: f(x, n.flip(0))),
             ),
         ),
         Mistake(
             "rows-in-another-order",
-            "The rows are right but stand in the order of the lengths. After packing a sorted batch, put the rows back into the order in which they came.",
+            "The rows are right but stand in the order of the lengths, or were put back with the order itself. After sorting a batch, put the rows back with the inverse of the order: order.argsort().",
             (
-                {
-                    "outer": lambda f: (
-                        lambda states, lengths: f(states, lengths)[lengths.argsort(descending=True)]
+                around(lambda f, x, n: f(x, n)[n.argsort(descending=True, stable=True)]),
+                around(lambda f, x, n: f(x, n)[n.argsort(stable=True)]),
+                around(lambda f, x, n: f(x, n.sort(descending=True).values)),
+                around(
+                    lambda f, x, n: (lambda order: f(x, n)[order][order])(
+                        n.argsort(descending=True, stable=True)
                     )
-                },
-                {"outer": lambda f: lambda states, lengths: f(states, lengths)[lengths.argsort()]},
-                {"outer": lambda f: lambda states, lengths: f(states, lengths.sort(descending=True).values)},
+                ),
             ),
         ),
         Mistake(
             "padding-leaks",
             "The padding is multiplied by 0 and added up with the rest. 0 times NaN is NaN, in the gradient too: pick the state by its index, or set the padding to 0 with masked_fill or torch.where before the sum.",
             (
-                {"take": lambda states, at: (states * _one_hot(states, at)).sum(1)},
-                {"take": lambda states, at: torch.einsum("bs,bsh->bh", _one_hot(states, at)[..., 0], states)},
-                {"take": lambda states, at: (_one_hot(states, at).transpose(1, 2) @ states)[:, 0]},
+                {"take": lambda states, at: (states * _one_hot(states, at)[..., None]).sum(1)},
+                {"take": lambda states, at: torch.einsum("bs,bsh->bh", _one_hot(states, at), states)},
+                {"take": lambda states, at: (_one_hot(states, at)[:, None] @ states)[:, 0]},
             ),
         ),
         Mistake(
             "length-guessed-from-the-states",
             "The last state that is not 0 is taken. A real state may be all 0: only the lengths tell where a sample ends.",
             (
-                {"outer": lambda f: _found_by_content},
-                {
-                    "outer": lambda f: (
-                        lambda states, lengths: f(
-                            states, ((states != 0).any(-1) * torch.arange(1, states.shape[1] + 1)).amax(1)
-                        )
-                    )
-                },
+                around(lambda f, x, n: f(x, _last_nonzero(x.masked_fill(~_real(x, n), 0)))),
+                around(lambda f, x, n: f(x, _last_nonzero(x))),
             ),
         ),
         Mistake(
@@ -670,12 +772,16 @@ LAST_HIDDEN = Exercise(
             "takes-a-feature-not-a-step",
             "The length is used as an index into the features. In (B, S, H) the steps are the second axis.",
             (
-                {
-                    "take": lambda states, at: states[
-                        torch.arange(len(at)), :, at.clamp(max=states.shape[2] - 1)
-                    ]
-                },
-                {"take": lambda states, at: states[torch.arange(len(at)), :, at]},
+                {"take": lambda x, at: x[torch.arange(len(at)), :, at.clamp(max=x.shape[2] - 1)]},
+                {"take": lambda x, at: x[torch.arange(len(at)), :, at]},
+            ),
+        ),
+        Mistake(
+            "longest-length-hard-coded",
+            "A long sequence comes back wrong: a longest length is built in. Take it from the states.",
+            tuple(
+                {"place": lambda states, lengths, n=n: (lengths.long() - 1).clamp(min=0, max=n - 1)}
+                for n in (10, 8)
             ),
         ),
         Mistake(
@@ -683,25 +789,24 @@ LAST_HIDDEN = Exercise(
             "Some operations take int64 alone, `take_along_dim` and `one_hot` among them, and lengths of int32 raise an error there. `.long()` makes them int64.",
             (
                 {
-                    "place": lambda states, lengths: (lengths - 1).clamp(min=0),
+                    "place": _plain_place,
                     "take": lambda states, at: states.take_along_dim(at[:, None, None], 1)[:, 0],
                 },
                 {
-                    "place": lambda states, lengths: (lengths - 1).clamp(min=0),
-                    "take": lambda states, at: states.masked_fill(~_one_hot(states, at).bool(), 0).sum(1),
+                    "place": _plain_place,
+                    "take": lambda states, at: states.masked_fill(
+                        _one_hot(states, at)[..., None] == 0, 0
+                    ).sum(1),
                 },
             ),
         ),
         Mistake(
             "changes-its-input",
             CHANGES_ITS_INPUT.hint,
-            (
-                *CHANGES_ITS_INPUT.variants,
-                {"outer": lambda f: _lengths_in_place},
-                {"outer": lambda f: _padding_in_place},
-            ),
+            (*CHANGES_ITS_INPUT.variants, instead(_lengths_in_place), around(_padding_in_place)),
             recognise=wrote_to_input,
         ),
+        SQUASHED,
         *without(ANY_FUNCTION, "changes-its-input"),
     ),
     hints=(
@@ -716,14 +821,24 @@ LAST_HIDDEN = Exercise(
 
 
 def _build_sequence_loss(log_probs=None, pick=None, average=None, outer=None):
+    """log p of all tokens (B, T, V), the loss of each target (B, T), and their mean."""
     log_probs = log_probs or (lambda logits: torch.log_softmax(logits, -1))
-    pick = pick or (lambda found, targets: -found.gather(-1, targets[..., None])[..., 0])
-    average = average or (lambda each, mask: each.masked_fill(~mask, 0).sum() / mask.sum().clamp(min=1))
+    pick = pick or (lambda found, targets: -found.gather(-1, targets.long()[..., None])[..., 0])
+    average = average or (lambda each, mask: _sum(each, mask) / mask.sum().clamp(min=1))
     return wrapped(outer, lambda logits, targets, mask: average(pick(log_probs(logits), targets), mask))
+
+
+def _sum(each: Tensor, mask: Tensor, axis: int | None = None) -> Tensor:
+    kept = each.masked_fill(~mask, 0)
+    return kept.sum() if axis is None else kept.sum(axis)
 
 
 def _targets(draw: Draw, batch: int, steps: int, vocab: int) -> Tensor:
     return draw.whole(batch, steps, low=0, high=vocab - 1, dtype=torch.int64)
+
+
+def _all(batch: int, steps: int) -> Tensor:
+    return torch.ones(batch, steps, dtype=torch.bool)
 
 
 def _loss_case(
@@ -735,15 +850,9 @@ def _loss_case(
     mask: Tensor | None = None,
     gradient: bool = False,
 ) -> Case:
-    """Two steps or more: as many different lengths as there is room for, so that the ways of averaging differ."""
-    if mask is None:
-        mask = draw.prefix_mask(batch, steps)
+    mask = draw.prefix_mask(batch, steps) if mask is None else mask
     args = fill(batch, steps, vocab), _targets(draw, batch, steps, vocab), mask
     return ask(*args, cotangents=(fill(),) if gradient else None)
-
-
-def _all(batch: int, steps: int) -> Tensor:
-    return torch.ones(batch, steps, dtype=torch.bool)
 
 
 def _loss_shapes(draw: Draw) -> Iterator[Case]:
@@ -754,56 +863,48 @@ def _loss_shapes(draw: Draw) -> Iterator[Case]:
     yield _loss_case(draw, draw.normal, 1, 1, 1, _all(1, 1))
 
 
+_LENGTHS = torch.tensor([[5], [1], [2]])
+_HOLES = torch.tensor([[True, False, True, True, False], [False, True, False, False, True]])
+
+
 def _loss_values(draw: Draw) -> Iterator[Case]:
-    # Two tokens, equally likely: ln 2. Then one that is e times as likely as the other.
+    # Two tokens that are equally likely: ln 2. Then one that is e times as likely as the other.
     yield ask(torch.tensor([[[2.0, 2.0]]]), torch.tensor([[1]]), _all(1, 1))
     yield ask(torch.tensor([[[1.0, 0.0]]]), torch.tensor([[0]]), _all(1, 1))
     yield ask(torch.tensor([[[1.0, 0.0], [2.0, 0.0]]]), torch.tensor([[0, 1]]), _all(1, 2))
-    yield ask(
-        torch.tensor([[[1.0, 0.0], [3.0, -1.0]]]), torch.tensor([[1, 1]]), torch.tensor([[True, False]])
-    )
-    yield ask(
-        torch.tensor([[[1.0, 0.0, 2.0], [3.0, -1.0, 0.0]], [[0.0, 2.0, -1.0], [1.0, 3.0, 0.0]]]),
-        torch.tensor([[2, 1], [0, 0]]),
-        torch.tensor([[True, True], [True, False]]),
-    )
+    logits, targets = torch.tensor([[[1.0, 0.0], [3.0, -1.0]]]), torch.tensor([[1, 1]])
+    yield ask(logits, targets, torch.tensor([[True, False]]))
+    logits = [[[1.0, 0.0, 2.0], [3.0, -1.0, 0.0]], [[0.0, 2.0, -1.0], [1.0, 3.0, 0.0]]]
+    mask = torch.tensor([[True, True], [True, False]])
+    yield ask(torch.tensor(logits), torch.tensor([[2, 1], [0, 0]]), mask)
     for _ in range(2):
         yield _loss_case(draw, draw.normal, *draw.distinct(3, 3, 7))
     yield _loss_case(draw, draw.normal, 2, 3, 3, _all(2, 3))
     yield _loss_case(draw, draw.normal, 3, 3, 3)
-    yield _loss_case(draw, draw.normal, 3, 5, 4, torch.arange(5) < torch.tensor([[5], [1], [2]]))
-    yield _loss_case(draw, draw.normal, 2, 5, 4, draw.scattered_mask(2, 5))
-    # Token 0 may be a real target.
-    yield ask(
-        draw.normal(2, 3, 4), torch.tensor([[0, 2, 3], [1, 0, 3]]), torch.tensor([[True, True, False]] * 2)
-    )
+    yield _loss_case(draw, draw.normal, 3, 5, 4, torch.arange(5) < _LENGTHS)
+    yield _loss_case(draw, draw.normal, 2, 5, 4, _HOLES)
+    # The first token, and the last, may be real targets, and stand in the padding as well.
+    mask = torch.tensor([[True, True, True, False]] * 2)
+    yield ask(draw.normal(2, 4, 3), torch.tensor([[0, 2, 1, 0], [2, 0, 1, 2]]), mask)
     yield _loss_case(draw, draw.normal, 4, 1, 3, _all(4, 1))
 
 
 def _loss_padding(draw: Draw) -> Iterator[Case]:
-    yield ask(
-        torch.tensor([[[0.0, 1.0], [0.0, 10000.0]]]), torch.tensor([[0, 0]]), torch.tensor([[True, False]])
-    )
-    logits, targets, mask = (
-        draw.normal(2, 5, 3),
-        _targets(draw, 2, 5, 3),
-        torch.arange(5) < torch.tensor([[3], [2]]),
-    )
+    logits, mask = torch.tensor([[[0.0, 1.0], [0.0, 10000.0]]]), torch.tensor([[True, False]])
+    yield ask(logits, torch.tensor([[0, 0]]), mask)
+    logits, targets, mask = draw.normal(2, 5, 3), _targets(draw, 2, 5, 3), torch.arange(5) < _LENGTHS[[2, 1]]
     yield ask(logits.masked_fill(~mask[..., None], -1e4), targets, mask)
-    yield ask(logits[:, :3], targets[:, :3], mask[:, :3])
-    yield ask(torch.cat([logits, 1e4 * draw.whole(2, 4, 3)], 1), F.pad(targets, (0, 4)), F.pad(mask, (0, 4)))
+    yield ask(logits[:, :2], targets[:, :2], mask[:, :2])
+    more = 1e4 * draw.whole(2, 4, 3)
+    yield ask(torch.cat([logits, more], 1), F.pad(targets, (0, 4)), F.pad(mask, (0, 4)))
     yield ask(logits, targets.masked_fill(~mask, 2), mask)
 
 
 def _loss_empty(draw: Draw) -> Iterator[Case]:
-    nothing = torch.zeros(1, 2, dtype=torch.bool)
-    yield ask(
-        torch.tensor([[[1.0, 0.0], [2.0, 3.0]]]),
-        torch.tensor([[0, 1]]),
-        nothing,
-        cotangents=(torch.tensor(2.0),),
-    )
-    yield _loss_case(draw, draw.normal, 2, 3, 4, torch.zeros(2, 3, dtype=torch.bool), gradient=True)
+    nothing, one = torch.zeros(2, 3, dtype=torch.bool), torch.tensor(2.0)
+    logits = torch.tensor([[[1.0, 0.0], [2.0, 3.0]]])
+    yield ask(logits, torch.tensor([[0, 1]]), nothing[:1, :2], cotangents=(one,))
+    yield _loss_case(draw, draw.normal, 2, 3, 4, nothing, gradient=True)
     # One sample without real tokens does not disturb the others.
     mask = draw.prefix_mask(3, 4)
     mask[draw.integer(0, 2)] = False
@@ -811,75 +912,107 @@ def _loss_empty(draw: Draw) -> Iterator[Case]:
 
 
 def _loss_gradients(draw: Draw) -> Iterator[Case]:
-    yield ask(
-        torch.tensor([[[1.0, 0.0], [2.0, 0.0]]]),
-        torch.tensor([[1, 0]]),
-        torch.tensor([[True, False]]),
-        cotangents=(torch.tensor(1.0),),
-    )
+    logits, mask = torch.tensor([[[1.0, 0.0], [2.0, 0.0]]]), torch.tensor([[True, False]])
+    yield ask(logits, torch.tensor([[1, 0]]), mask, cotangents=(torch.tensor(1.0),))
     yield _loss_case(draw, draw.normal, *draw.distinct(3, 2, 6), gradient=True)
-    yield _loss_case(
-        draw, draw.normal, 3, 5, 4, torch.arange(5) < torch.tensor([[5], [1], [2]]), gradient=True
-    )
+    yield _loss_case(draw, draw.normal, 3, 5, 4, torch.arange(5) < _LENGTHS, gradient=True)
 
 
 def _loss_large(draw: Draw) -> Iterator[Case]:
-    one = torch.tensor(1.0)
-    yield ask(torch.tensor([[[10000.0, 0.0]]]), torch.tensor([[1]]), _all(1, 1), cotangents=(one,))
-    yield ask(torch.tensor([[[10000.0, -10000.0, 0.0]]]), torch.tensor([[0]]), _all(1, 1), cotangents=(one,))
-    yield ask(torch.tensor([[[60.0, 0.0, 10.0]]]), torch.tensor([[1]]), _all(1, 1), cotangents=(one,))
+    def single(*logits, target):
+        one = torch.tensor(1.0)
+        return ask(torch.tensor([[logits]]), torch.tensor([[target]]), _all(1, 1), cotangents=(one,))
+
+    yield single(10000.0, 0.0, target=1)
+    yield single(10000.0, -10000.0, 0.0, target=0)
+    yield single(60.0, 0.0, 10.0, target=1)
+    # A token that is certain costs nothing, and is counted.
+    yield ask(torch.tensor([[[10000.0, 0.0], [1.0, 0.0]]]), torch.tensor([[0, 1]]), _all(1, 2))
     yield _loss_case(draw, lambda *shape: 1e4 * draw.whole(*shape, low=-1, high=1), 2, 3, 4)
     yield ask(draw.normal(2, 3, 4) - 1e4, _targets(draw, 2, 3, 4), draw.prefix_mask(2, 3))
 
 
 def _loss_robust(draw: Draw) -> Iterator[Case]:
+    def arguments(batch, steps, vocab, dtype=torch.float32):
+        logits, targets = draw.normal(batch, steps, vocab, dtype=dtype), _targets(draw, batch, steps, vocab)
+        return logits, targets, draw.prefix_mask(batch, steps)
+
     yield _loss_case(draw, draw.nonzero, 2, 3, 2)
-    yield ask(
-        *(draw.strided(a) for a in (draw.normal(3, 4, 2), _targets(draw, 3, 4, 2), draw.prefix_mask(3, 4)))
-    )
-    yield _loss_case(draw, lambda *shape: draw.normal(*shape, dtype=torch.float64), 2, 4, 3)
+    yield ask(*map(draw.strided, arguments(3, 4, 2)))
+    yield ask(*arguments(2, 4, 3, torch.float64))
     yield _loss_case(draw, draw.quarters, 2, 3, 4)
-    again, alike = (
-        Call((draw.normal(2, 3, 4), _targets(draw, 2, 3, 4), draw.prefix_mask(2, 3))) for _ in range(2)
-    )
-    other = Call((draw.normal(3, 5, 2), _targets(draw, 3, 5, 2), draw.prefix_mask(3, 5)))
-    yield Case((again, alike, other, again))
+    logits, targets, mask = arguments(2, 3, 4)
+    yield ask(logits, targets.int(), mask)
+    again, alike = Call(arguments(2, 3, 4)), Call(arguments(2, 3, 4))
+    yield Case((again, alike, Call(arguments(3, 5, 2)), again))
 
 
-def _losses(loss_of: Callable[[Tensor, Tensor], Tensor]) -> dict[str, Callable]:
-    """A mistake in the loss of each token, (B, T), with the right mean over them."""
-
-    def outer(f):
-        def answer(logits, targets, mask):
-            return loss_of(logits, targets).masked_fill(~mask, 0).sum() / mask.sum().clamp(min=1)
-
-        return answer
-
-    return {"outer": outer}
-
-
-def _shifted_once_more(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-    each = -torch.log_softmax(logits[:, :-1], -1).gather(-1, targets[:, 1:, None])[..., 0]
-    return each.masked_fill(~mask[:, 1:], 0).sum() / mask[:, 1:].sum().clamp(min=1)
-
-
-def _mean_of_means(each: Tensor, mask: Tensor) -> Tensor:
-    return (each.masked_fill(~mask, 0).sum(1) / mask.sum(1).clamp(min=1)).mean()
-
-
-def _mean_of_real_means(each: Tensor, mask: Tensor) -> Tensor:
-    """The same, but samples without real tokens do not count."""
-    return (each.masked_fill(~mask, 0).sum(1) / mask.sum(1).clamp(min=1)).sum() / mask.any(1).sum().clamp(
-        min=1
+def _losses(loss_of: Callable[[Tensor, Tensor], Tensor]) -> Pieces:
+    """A mistake in the loss of each token (B, T), with the right mean over them."""
+    return instead(
+        lambda logits, targets, mask: _sum(loss_of(logits, targets), mask) / mask.sum().clamp(min=1)
     )
 
 
-def _mean_by_steps(each: Tensor, mask: Tensor) -> Tensor:
-    return (each.masked_fill(~mask, 0).sum(0) / mask.sum(0).clamp(min=1)).mean()
+def _counting(real: Callable[[Tensor, Tensor], Tensor]) -> Pieces:
+    """A mistake in what counts as real: `real(mask, targets)` stands for the mask."""
+    return around(lambda f, logits, targets, mask: f(logits, targets, real(mask, targets)))
+
+
+def _entropies(logits: Tensor, targets: Tensor, **how: Any) -> Tensor:
+    return F.cross_entropy(logits.transpose(1, 2), targets, reduction="none", **how)
 
 
 def _one_hot_targets(logits: Tensor, targets: Tensor) -> Tensor:
     return F.one_hot(targets, logits.shape[-1]).to(logits.dtype)
+
+
+def _binary(logits: Tensor, targets: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logits, _one_hot_targets(logits, targets), reduction="none")
+
+
+def _squared(logits: Tensor, targets: Tensor) -> Tensor:
+    return (torch.softmax(logits, -1) - _one_hot_targets(logits, targets)).square()
+
+
+def _means_by(axis: int, all_rows: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    """The mean of the means along one axis: over all rows, or over those with real tokens."""
+
+    def average(each, mask):
+        means = _sum(each, mask, axis) / mask.sum(axis).clamp(min=1)
+        return means.mean() if all_rows else means.sum() / mask.any(axis).sum().clamp(min=1)
+
+    return average
+
+
+def _shifted_once_more(f: Callable, logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    return f(logits[:, :-1], targets[:, 1:], mask[:, 1:])
+
+
+def _without_place(place: int) -> Callable[[Tensor, Tensor], Tensor]:
+    def real(mask, targets):
+        kept = mask.clone()
+        kept[:, place] = False
+        return kept
+
+    return real
+
+
+def _ignoring(number: Callable[[Tensor], int]) -> Pieces:
+    """Padding is marked with a number that real tokens have too, and left out by it."""
+
+    def answer(f, logits, targets, mask):
+        marked = targets.long().masked_fill(~mask, number(logits))
+        return f(logits, marked, marked != number(logits))
+
+    return around(answer)
+
+
+def _backward_inside(f: Callable, *args: Tensor) -> Tensor:
+    loss = f(*args)
+    if loss.requires_grad:
+        loss.backward()
+    return loss
 
 
 SEQUENCE_LOSS = Exercise(
@@ -905,7 +1038,7 @@ SEQUENCE_LOSS = Exercise(
         Check("The gradient reaches the logits, and is 0 at the padding", 1, _loss_gradients, ("gradients",)),
         Check("Logits of ±10,000 do no harm", 0.5, _loss_large, ("values", "gradients")),
         Check(
-            "It works in float64 and bfloat16, on any memory layout, and leaves its inputs as they were",
+            "It works in float64 and bfloat16, for int32 targets, on any memory layout, and leaves its inputs as they were",
             0.5,
             _loss_robust,
             ("inputs", "dtype", "values"),
@@ -918,38 +1051,39 @@ SEQUENCE_LOSS = Exercise(
             (
                 {"average": lambda each, mask: each.mean()},
                 {"average": lambda each, mask: each.sum() / mask.sum().clamp(min=1)},
+                around(lambda f, x, y, mask: f(x, y * mask, torch.ones_like(mask))),
             ),
         ),
         Mistake(
             "mean-over-padded-length",
-            "The sum leaves the padding out, but it is divided by B·T, all the places. Divide by the number of real tokens.",
+            "The sum leaves the padding out, but it is divided by a number of places that counts padding. Divide by the number of real tokens.",
             (
-                {"average": lambda each, mask: each.masked_fill(~mask, 0).mean()},
-                {"average": lambda each, mask: each.masked_fill(~mask, 0).sum() / mask.shape[1]},
-            ),
-        ),
-        Mistake(
-            "divided-by-the-batch",
-            "The sum is divided by the number of samples, so that long sequences weigh more in it and the loss grows with their length. Divide by the number of real tokens.",
-            (
-                {"average": lambda each, mask: each.masked_fill(~mask, 0).sum() / len(mask)},
-                {"average": lambda each, mask: each.masked_fill(~mask, 0).sum(1).mean()},
+                {"average": lambda each, mask: _sum(each, mask) / mask.numel()},
+                {"average": lambda each, mask: _sum(each, mask) / mask.shape[1]},
                 {
                     "average": lambda each, mask: (
-                        each.masked_fill(~mask, 0).sum() / mask.any(1).sum().clamp(min=1)
+                        _sum(each, mask) / (len(mask) * mask.sum(1).max()).clamp(min=1)
                     )
                 },
             ),
         ),
         Mistake(
+            "divided-by-the-batch",
+            "The sum is divided by the number of samples, so that the loss grows with their length. Divide by the number of real tokens.",
+            (
+                {"average": lambda each, mask: _sum(each, mask) / len(mask)},
+                {"average": lambda each, mask: _sum(each, mask) / mask.any(1).sum().clamp(min=1)},
+            ),
+        ),
+        Mistake(
             "mean-of-means",
-            "Each sequence was averaged first, and then the sequences: a token of a short sequence counts more than one of a long sequence. The mean is over all the real tokens of the batch together.",
-            ({"average": _mean_of_means}, {"average": _mean_of_real_means}, {"average": _mean_by_steps}),
+            "Each sequence (or each step) was averaged first, and then these means: a token of a short sequence counts more than one of a long sequence. The mean is over all the real tokens of the batch together.",
+            tuple({"average": _means_by(axis, all_rows)} for axis in (1, 0) for all_rows in (True, False)),
         ),
         Mistake(
             "sum-instead-of-mean",
             "This is the sum over the real tokens. Divide it by how many there are.",
-            ({"average": lambda each, mask: each.masked_fill(~mask, 0).sum()},),
+            ({"average": lambda each, mask: _sum(each, mask)},),
         ),
         Mistake(
             "not-reduced",
@@ -957,8 +1091,8 @@ SEQUENCE_LOSS = Exercise(
             (
                 {"average": lambda each, mask: each},
                 {"average": lambda each, mask: each.masked_fill(~mask, 0)},
-                {"average": lambda each, mask: each.masked_fill(~mask, 0).sum(1) / mask.sum(1).clamp(min=1)},
-                {"average": lambda each, mask: each.masked_fill(~mask, 0).sum(1)},
+                {"average": lambda each, mask: _sum(each, mask, 1) / mask.sum(1).clamp(min=1)},
+                {"average": lambda each, mask: _sum(each, mask, 1)},
                 {"average": lambda each, mask: each[mask]},
             ),
         ),
@@ -966,23 +1100,31 @@ SEQUENCE_LOSS = Exercise(
             "mask-inverted",
             "This averages over the padding and leaves the real tokens out. True in the mask means a real token.",
             (
-                {"average": lambda each, mask: each.masked_fill(mask, 0).sum() / (~mask).sum().clamp(min=1)},
-                {"average": lambda each, mask: each.masked_fill(mask, 0).sum() / mask.sum().clamp(min=1)},
+                _counting(lambda mask, targets: ~mask),
+                {"average": lambda each, mask: _sum(each, ~mask) / mask.sum().clamp(min=1)},
             ),
         ),
         Mistake(
-            "nan-on-empty-batch",
-            "A batch without any real token gives 0/0, which is NaN, in the gradient too. Decide what to divide by when there is nothing to count.",
+            "empty-batch-mishandled",
+            "A batch without any real token must give 0. Nothing divided by nothing is NaN, in the gradient too, and a mean over the padding is no answer either: decide what to divide by when there is nothing to count.",
             (
-                {"average": lambda each, mask: each.masked_fill(~mask, 0).sum() / mask.sum()},
+                {"average": lambda each, mask: _sum(each, mask) / mask.sum()},
+                {"average": lambda each, mask: (each * mask).sum() / mask.sum()},
                 {"average": lambda each, mask: each[mask].mean()},
+                {"average": lambda each, mask: (each * mask * (1 / mask.sum())).sum().nan_to_num()},
+                {"average": lambda each, mask: each[mask].mean() if bool(mask.any()) else each.mean()},
             ),
+        ),
+        Mistake(
+            "empty-sequence-counted",
+            "A sequence without any real token was counted as one token. Count the True places of the whole mask, and guard that count alone against being 0.",
+            ({"average": lambda each, mask: _sum(each, mask) / mask.sum(1).clamp(min=1).sum()},),
         ),
         Mistake(
             "epsilon-too-large",
             "The number added to the count to avoid dividing by 0 changes every other loss. Guard the empty batch without touching the rest.",
             tuple(
-                {"average": lambda each, mask, e=e: each.masked_fill(~mask, 0).sum() / (mask.sum() + e)}
+                {"average": lambda each, mask, e=e: _sum(each, mask) / (mask.sum() + e)}
                 for e in (1, 1e-1, 1e-2, 1e-3)
             ),
         ),
@@ -990,59 +1132,100 @@ SEQUENCE_LOSS = Exercise(
             "masks-the-logits",
             "The logits at the padding were set to 0, and then these places were counted: equal logits are no certainty, each of them adds ln V. Leave the places out of the sum and of the count.",
             (
+                around(lambda f, x, y, mask: f(x * mask[..., None], y, torch.ones_like(mask))),
+                around(lambda f, x, y, mask: f(x * mask[..., None], y * mask, torch.ones_like(mask))),
+                around(
+                    lambda f, x, y, mask: (
+                        f(x * mask[..., None], y, torch.ones_like(mask))
+                        * mask.numel()
+                        / mask.sum().clamp(min=1)
+                    )
+                ),
+            ),
+        ),
+        Mistake(
+            "minus-infinity-at-the-padding",
+            "The logits at the padding were set to minus infinity, and what the softmax makes of them is NaN. 0 times NaN is NaN: the mask comes too late.",
+            (
                 {
                     "outer": lambda f: (
-                        lambda logits, targets, mask: f(
-                            logits * mask[..., None], targets, torch.ones_like(mask)
-                        )
+                        lambda x, y, mask: _build_sequence_loss(
+                            average=lambda each, m: (each * m).sum() / m.sum().clamp(min=1)
+                        )(x.masked_fill(~mask[..., None], -torch.inf), y, mask)
                     )
                 },
-                {
-                    "outer": lambda f: (
-                        lambda logits, targets, mask: f(
-                            logits.masked_fill(~mask[..., None], 0),
-                            targets.masked_fill(~mask, 0),
-                            torch.ones_like(mask),
-                        )
+                around(
+                    lambda f, x, y, mask: f(
+                        x.masked_fill(~mask[..., None], -torch.inf), y, torch.ones_like(mask)
                     )
-                },
-                {
-                    "outer": lambda f: (
-                        lambda logits, targets, mask: (
-                            f(logits * mask[..., None], targets, torch.ones_like(mask))
-                            * mask.numel()
-                            / mask.sum().clamp(min=1)
-                        )
-                    )
-                },
+                ),
             ),
         ),
         Mistake(
             "pad-number-instead-of-mask",
-            "Targets with the number 0 were left out, and the mask was not used. The mask alone says which tokens are real: in this batch 0 may be a token, and padding may hold another number.",
+            "Targets with a certain number were left out, or counted, as padding. The mask alone says which tokens are real: here any number may be a real token, and padding may hold any number.",
             (
-                {
-                    "outer": lambda f: (
-                        lambda logits, targets, mask: F.cross_entropy(
-                            logits.reshape(-1, logits.shape[2]), targets.reshape(-1), ignore_index=0
-                        )
+                _counting(lambda mask, targets: targets != 0),
+                _counting(lambda mask, targets: mask & (targets != 0)),
+                around(
+                    lambda f, x, y, mask: F.cross_entropy(
+                        x.reshape(-1, x.shape[2]), y.reshape(-1).long(), ignore_index=0
                     )
-                },
-                {"outer": lambda f: lambda logits, targets, mask: f(logits, targets, targets != 0)},
-                {"outer": lambda f: lambda logits, targets, mask: f(logits, targets, mask & (targets != 0))},
+                ),
+                around(
+                    lambda f, x, y, mask: (
+                        f(x, y, mask) * mask.sum().clamp(min=1) / (y != 0).sum().clamp(min=1)
+                    )
+                ),
+                around(
+                    lambda f, x, y, mask: (
+                        f(x, y, mask & (y != 0))
+                        * (mask & (y != 0)).sum().clamp(min=1)
+                        / mask.sum().clamp(min=1)
+                    )
+                ),
+                _ignoring(lambda logits: 0),
+                _ignoring(lambda logits: logits.shape[2] - 1),
             ),
         ),
         Mistake(
             "mask-read-as-lengths",
-            "The mask is turned into lengths, so that holes in it move to the end. Use the mask as it is.",
+            "The mask is turned into a length, so that it has no holes any more: places between two real tokens count, or tokens after a hole do not. Use the mask as it is.",
+            (
+                _counting(lambda mask, targets: torch.arange(mask.shape[1]) < mask.sum(1, keepdim=True)),
+                _counting(lambda mask, targets: mask.long().cumprod(1).bool()),
+                _counting(lambda mask, targets: mask.long().flip(1).cumsum(1).flip(1) > 0),
+            ),
+        ),
+        Mistake(
+            "mask-transposed",
+            "The mask is read step by step where the losses stand sample by sample. Both are (B, T): flatten them in the same order.",
             (
                 {
-                    "outer": lambda f: (
-                        lambda logits, targets, mask: f(
-                            logits, targets, torch.arange(mask.shape[1]) < mask.sum(1, keepdim=True)
-                        )
+                    "average": lambda each, mask: (
+                        _sum(each.reshape(-1), mask.T.reshape(-1)) / mask.sum().clamp(min=1)
                     )
                 },
+                _counting(lambda mask, targets: mask.T if mask.shape[0] == mask.shape[1] else mask),
+                _counting(lambda mask, targets: mask.T.reshape(mask.shape)),
+            ),
+        ),
+        Mistake(
+            "first-sample-for-all",
+            "One sample stands for all: its mask, its targets or its loss are used for the whole batch. Each sample has its own.",
+            (
+                _counting(lambda mask, targets: mask[:1].expand_as(mask)),
+                around(lambda f, x, y, mask: f(x, y[:1].expand_as(y), mask)),
+                around(lambda f, x, y, mask: f(x[:1], y[:1], mask[:1])),
+            ),
+        ),
+        Mistake(
+            "token-left-out",
+            "The first token or the last one of each sequence is not counted. The first target is a real token, since bos is no target, and the model must learn to write eos too.",
+            (
+                _counting(_without_place(0)),
+                _counting(_without_place(-1)),
+                _counting(lambda mask, targets: mask & F.pad(mask, (0, 1))[:, 1:]),
             ),
         ),
         Mistake(
@@ -1050,11 +1233,6 @@ SEQUENCE_LOSS = Exercise(
             "A softmax was applied before the cross-entropy, which has one of its own. All probabilities lie between 0 and 1, so the second softmax makes them nearly equal: even a perfect model then seems to guess.",
             (
                 {"log_probs": lambda logits: torch.log_softmax(torch.softmax(logits, -1), -1)},
-                {
-                    "log_probs": lambda logits: torch.softmax(torch.log_softmax(logits, -1), -1).log_softmax(
-                        -1
-                    )
-                },
                 {"log_probs": lambda logits: torch.log(torch.softmax(torch.softmax(logits, -1), -1))},
             ),
         ),
@@ -1063,13 +1241,29 @@ SEQUENCE_LOSS = Exercise(
             "This is a mean of probabilities: the logarithm is missing. A token of probability p costs −ln p.",
             (
                 {"log_probs": lambda logits: torch.softmax(logits, -1)},
-                {"pick": lambda found, targets: found.exp().gather(-1, targets[..., None])[..., 0]},
-                {"pick": lambda found, targets: 1 - found.exp().gather(-1, targets[..., None])[..., 0]},
+                _losses(lambda x, y: torch.softmax(x, -1).gather(-1, y.long()[..., None])[..., 0]),
+                _losses(lambda x, y: 1 - torch.softmax(x, -1).gather(-1, y.long()[..., None])[..., 0]),
+            ),
+        ),
+        Mistake(
+            "log-of-the-mean",
+            "The probabilities were averaged first, and the logarithm was taken of their mean. Take the logarithm of each token's probability, then the mean.",
+            (
+                {
+                    "log_probs": lambda logits: torch.softmax(logits, -1),
+                    "average": lambda each, mask: -torch.log(-_sum(each, mask) / mask.sum().clamp(min=1)),
+                },
+                {
+                    "log_probs": lambda logits: torch.softmax(logits, -1),
+                    "average": lambda each, mask: (
+                        -torch.log(-(each * mask).sum() / mask.sum()) if bool(mask.any()) else each.sum() * 0
+                    ),
+                },
             ),
         ),
         Mistake(
             "softmax-missing",
-            "The logits were taken for log-probabilities: the softmax is missing. Logits may be any numbers, and adding the same number to all of them must not change the loss.",
+            "The logits were taken for probabilities, or for their logarithms: the softmax is missing. Logits may be any numbers, and adding the same number to all of them must not change the loss.",
             (
                 {"log_probs": lambda logits: logits},
                 {"log_probs": lambda logits: F.logsigmoid(logits)},
@@ -1082,13 +1276,13 @@ SEQUENCE_LOSS = Exercise(
             (
                 {"log_probs": lambda logits: torch.log_softmax(logits, 1)},
                 {"log_probs": lambda logits: torch.log_softmax(logits, 0)},
-                _losses(lambda logits, targets: F.cross_entropy(logits, targets, reduction="none")),
-                {"outer": lambda f: lambda logits, targets, mask: F.cross_entropy(logits, targets)},
+                _losses(lambda x, y: F.cross_entropy(x, y, reduction="none")),
+                instead(lambda x, y, mask: F.cross_entropy(x, y)),
                 _losses(
-                    lambda logits, targets: (
-                        F.cross_entropy(logits, targets, reduction="none")
-                        if logits.shape[1] == logits.shape[2]
-                        else F.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
+                    lambda x, y: (
+                        F.cross_entropy(x, y, reduction="none")
+                        if x.shape[1] == x.shape[2]
+                        else _entropies(x, y)
                     )
                 ),
                 {"log_probs": lambda logits: torch.log_softmax(logits.flatten(1), -1).view(logits.shape)},
@@ -1097,37 +1291,25 @@ SEQUENCE_LOSS = Exercise(
         ),
         Mistake(
             "view-instead-of-transpose",
-            "`view` or `reshape` made (B, V, T) out of (B, T, V) for cross_entropy. It cuts the same row of numbers anew and does not exchange axes: use transpose(1, 2), or flatten samples and steps together.",
+            "`view` or `reshape` made (B, V, T) out of (B, T, V), or flattened samples and steps in another order than the targets. It cuts the same row of numbers anew and does not exchange axes: use transpose(1, 2).",
             (
                 _losses(
-                    lambda logits, targets: F.cross_entropy(
-                        logits.reshape(len(logits), logits.shape[2], logits.shape[1]),
-                        targets,
-                        reduction="none",
+                    lambda x, y: F.cross_entropy(
+                        x.reshape(len(x), x.shape[2], x.shape[1]), y, reduction="none"
                     )
                 ),
-                _losses(
-                    lambda logits, targets: F.cross_entropy(
-                        logits.reshape(-1, logits.shape[2]), targets.T.reshape(-1), reduction="none"
-                    ).view(targets.shape)
-                ),
-                _losses(
-                    lambda logits, targets: F.cross_entropy(
-                        logits.transpose(0, 1).reshape(-1, logits.shape[2]),
-                        targets.reshape(-1),
-                        reduction="none",
-                    ).view(targets.shape)
-                ),
+                _losses(lambda x, y: _entropies(x, y.T.reshape(y.shape))),
+                _losses(lambda x, y: _entropies(x.transpose(0, 1).reshape(x.shape), y)),
             ),
         ),
         Mistake(
             "shifted-once-more",
             "Logits and targets were shifted against each other. They belong together as they come: the inputs were shifted before the model, so the logits at step i already speak of target i.",
             (
-                {"outer": lambda f: _shifted_once_more},
-                {"outer": lambda f: lambda logits, targets, mask: f(logits.roll(1, 1), targets, mask)},
-                {"outer": lambda f: lambda logits, targets, mask: f(logits, targets.roll(1, 1), mask)},
-                {"outer": lambda f: lambda logits, targets, mask: f(logits, targets.roll(-1, 1), mask)},
+                around(_shifted_once_more),
+                around(lambda f, x, y, mask: f(x.roll(1, 1), y, mask)),
+                around(lambda f, x, y, mask: f(x, y.roll(1, 1), mask)),
+                around(lambda f, x, y, mask: f(x, y.roll(-1, 1), mask)),
             ),
         ),
         Mistake(
@@ -1141,7 +1323,7 @@ SEQUENCE_LOSS = Exercise(
         Mistake(
             "perplexity-instead-of-loss",
             "This is the perplexity, e to the loss. The loss itself is asked for.",
-            ({"outer": lambda f: lambda *a: torch.exp(f(*a))},),
+            (around(lambda f, *args: torch.exp(f(*args))),),
         ),
         Mistake(
             "naive-log",
@@ -1150,7 +1332,7 @@ SEQUENCE_LOSS = Exercise(
                 {"log_probs": lambda logits: torch.log(torch.softmax(logits, -1))},
                 *(
                     {"log_probs": lambda logits, e=e: torch.log(torch.softmax(logits, -1) + e)}
-                    for e in (1e-12, 1e-9, 1e-8, 1e-10)
+                    for e in (1e-12, 1e-10, 1e-9, 1e-8)
                 ),
                 {"log_probs": lambda logits: torch.log(torch.softmax(logits, -1).clamp(min=1e-7))},
                 {"log_probs": lambda logits: torch.log(torch.softmax(logits, -1).clamp(min=1e-12))},
@@ -1169,45 +1351,99 @@ SEQUENCE_LOSS = Exercise(
             ),
         ),
         Mistake(
-            "another-loss",
-            "This is another loss, binary cross-entropy, a squared error or one with label smoothing. Asked for is −ln of the probability that the softmax gives to the target.",
+            "global-maximum",
+            "The largest logit of the whole batch was subtracted, so that tokens with smaller logits all underflow to 0. Each token's own largest logit is to be subtracted; log_softmax does so.",
             (
-                _losses(
-                    lambda logits, targets: F.binary_cross_entropy_with_logits(
-                        logits, _one_hot_targets(logits, targets), reduction="none"
-                    ).mean(-1)
-                ),
-                _losses(
-                    lambda logits, targets: F.binary_cross_entropy_with_logits(
-                        logits, _one_hot_targets(logits, targets), reduction="none"
-                    ).sum(-1)
-                ),
-                _losses(
-                    lambda logits, targets: (
-                        (torch.softmax(logits, -1) - _one_hot_targets(logits, targets)).square().sum(-1)
+                {
+                    "log_probs": lambda logits: (
+                        (logits - logits.max())
+                        - torch.log(torch.exp(logits - logits.max()).sum(-1, keepdim=True))
                     )
-                ),
-                _losses(
-                    lambda logits, targets: (
-                        (torch.softmax(logits, -1) - _one_hot_targets(logits, targets)).square().mean(-1)
-                    )
-                ),
-                _losses(
-                    lambda logits, targets: F.cross_entropy(
-                        logits.transpose(1, 2), targets, reduction="none", label_smoothing=0.1
-                    )
-                ),
+                },
             ),
+        ),
+        Mistake(
+            "cut-off",
+            "Large logits, or large losses, are cut off. A token that the model thought impossible costs as much as the logits say.",
+            (
+                *(
+                    {"log_probs": lambda logits, c=c: torch.log_softmax(logits.clamp(-c, c), -1)}
+                    for c in (50, 100)
+                ),
+                {"log_probs": lambda logits: torch.log_softmax(logits, -1).clamp(min=-100)},
+            ),
+        ),
+        Mistake(
+            "certain-tokens-not-counted",
+            "The real tokens were counted by their losses. A token that was predicted with certainty has loss 0 and counts all the same: count the True places of the mask.",
+            ({"average": lambda each, mask: _sum(each, mask) / ((each > 0) & mask).sum().clamp(min=1)},),
+        ),
+        Mistake(
+            "another-loss",
+            "This is another loss: binary cross-entropy, a squared error, or one with label smoothing. Asked for is −ln of the probability that the softmax gives to the target.",
+            (
+                _losses(lambda x, y: _binary(x, y.long()).mean(-1)),
+                _losses(lambda x, y: _binary(x, y.long()).sum(-1)),
+                _losses(lambda x, y: _squared(x, y.long()).sum(-1)),
+                _losses(lambda x, y: _squared(x, y.long()).mean(-1)),
+                _losses(lambda x, y: _entropies(x, y.long(), label_smoothing=0.1)),
+            ),
+        ),
+        Mistake(
+            "median-instead-of-mean",
+            "This is the median of the losses. Asked for is their mean.",
+            ({"average": lambda each, mask: each[mask].median() if bool(mask.any()) else each.sum() * 0},),
         ),
         Mistake(
             "mean-over-the-vocabulary",
             "The loss of a token was averaged over the vocabulary too: it is divided by V as well.",
             (
                 {"pick": lambda found, targets: -found.mean(-1)},
-                {"pick": lambda found, targets: -(found * F.one_hot(targets, found.shape[-1])).mean(-1)},
+                {
+                    "pick": lambda found, targets: (
+                        -(found * F.one_hot(targets.long(), found.shape[-1])).mean(-1)
+                    )
+                },
             ),
         ),
-        *without(ANY_FUNCTION, "bare-squeeze"),
+        Mistake(
+            "missing-axis",
+            "A column met a row: (N, 1) and (N,) gave (N, N), each loss with each place of the mask. Bring both to the same shape first.",
+            (
+                {
+                    "average": lambda each, mask: (
+                        (each.reshape(-1) * mask.reshape(-1, 1)).sum() / mask.sum().clamp(min=1)
+                    )
+                },
+                {"average": lambda each, mask: (each.reshape(-1) * mask.reshape(-1, 1)).mean()},
+            ),
+        ),
+        Mistake(
+            "targets-must-be-int64",
+            "cross_entropy takes targets of int64 alone, and int32 ones raise an error. `.long()` makes them int64.",
+            (_losses(_entropies),),
+        ),
+        Mistake(
+            "backward-inside",
+            "backward() is called inside the function, so that the graph is gone when the caller wants a gradient. Return the loss; what to do with it is the caller's.",
+            (around(_backward_inside),),
+        ),
+        Mistake(
+            "hard-coded-dtype",
+            HARD_CODED_DTYPE.hint,
+            (
+                *HARD_CODED_DTYPE.variants,
+                {
+                    "average": lambda each, mask: (
+                        each * (mask / mask.sum().clamp(min=1)).to(each.dtype)
+                    ).sum()
+                },
+                {"log_probs": lambda logits: torch.log_softmax(logits.half(), -1)},
+                {"log_probs": lambda logits: torch.log_softmax(logits.half(), -1).to(logits.dtype)},
+            ),
+        ),
+        *without(ANY_FUNCTION, "bare-squeeze", "hard-coded-dtype"),
+        *(m for m in ANY_FUNCTION if m.id == "hard-coded-dtype" and m.general),
     ),
     hints=(
         "Take one token first: softmax turns its V logits into probabilities, and the token costs −ln of the one that its target got. Three equal logits cost ln 3 = 1.0986, whatever the target is.",
@@ -1216,649 +1452,5 @@ SEQUENCE_LOSS = Exercise(
         "A batch with no real token would divide 0 by 0. A count that is at least 1 does not.",
     ),
 )
-
-# ---- greedy_decode
-
-
-def _right_pack(written: list[Tensor], first: Tensor, eos: int, max_len: int) -> Tensor:
-    rest = torch.full_like(first, eos)
-    return torch.stack([*written, *[rest] * (max_len - len(written))], 1)
-
-
-def _build_greedy_decode(
-    begin=None,
-    put=None,
-    carry=None,
-    choose=None,
-    fill=None,
-    note=None,
-    feed=None,
-    halt=None,
-    steps=None,
-    pack=None,
-    outer=None,
-):
-    """A decoder in pieces, all right where none is given.
-
-    `begin(first)` goes in at first; `put(step, tokens, state)` takes the step; `carry(given, old, new)` is
-    the next state; `choose(logits, i)` the tokens; `fill(tokens, ended, eos)` what is written for samples
-    that have ended; `note(ended, tokens, eos, i)` which have ended now; `feed(first, tokens)` goes in next;
-    `halt(ended)` says whether to stop; `steps(max_len)` how many there are; `pack` makes the result.
-    """
-    begin = begin or (lambda first: first)
-    put = put or (lambda step, tokens, state: step(tokens, state))
-    carry = carry or (lambda given, old, new: new)
-    choose = choose or (lambda logits, i: logits.argmax(-1))
-    fill = fill or (lambda tokens, ended, eos: tokens.masked_fill(ended, eos))
-    note = note or (lambda ended, tokens, eos, i: ended | (tokens == eos))
-    feed = feed or (lambda first, tokens: tokens)
-    halt = halt or (lambda ended: bool(ended.all()))
-    steps = steps or (lambda max_len: max_len)
-    pack = pack or _right_pack
-
-    def decode(step, state, first, eos, max_len):
-        given, tokens, ended, written = state, begin(first), torch.zeros_like(first, dtype=torch.bool), []
-        for i in range(steps(max_len)):
-            logits, new = put(step, tokens, state)
-            state = carry(given, state, new)
-            chosen = choose(logits, i)
-            written.append(fill(chosen, ended, eos))
-            ended = note(ended, chosen, eos, i)
-            if halt(ended):
-                break
-            tokens = feed(first, chosen)
-        return pack(written, first, eos, max_len)
-
-    return wrapped(outer, decode)
-
-
-class _Walk:
-    """What a step writes when nobody looks for eos: tokens (B, T), and how clear each choice was."""
-
-    def __init__(self, step: Callable, state: Tensor, first: Tensor, steps: int):
-        self.step, self.state, self.first, self.steps = step, state, first, steps
-        self.tokens, self.gap = self._take()
-
-    def _take(self, carry: bool = True, feed: bool = True) -> tuple[Tensor, float]:
-        tokens, state, written, gap = self.first, self.state, [], float("inf")
-        for _ in range(self.steps):
-            logits, new = self.step(tokens, state)
-            best = logits.topk(2, -1)
-            gap = min(gap, float((best.values[:, 0] - best.values[:, 1]).min()))
-            written.append(best.indices[:, 0])
-            state = new if carry else state
-            tokens = written[-1] if feed else tokens
-        return torch.stack(written, 1), gap
-
-    def leans_on(self, **left_out: bool) -> bool:
-        """Whether every sample goes another way when the state is not carried, or the tokens not fed back."""
-        return bool((self._take(**left_out)[0] != self.tokens).any(1).all())
-
-    def ends(self, eos: int) -> tuple[int | None, ...]:
-        """Where each sample first writes eos."""
-        return tuple(row.index(eos) if eos in row else None for row in self.tokens.tolist())
-
-
-def _decoding(draw: Draw, vocab: int, steps: int, ends: tuple[int | None, ...], rows: int = 1) -> Call:
-    """A call with a table of whole numbers. Sample b writes its first eos at step ends[b] (None: never) and
-    would write other tokens after it.
-
-    Where no sample ends, each depends on the tokens being fed back and, with several rows, on the state.
-    """
-    batch = len(ends)
-    while True:
-        best = draw.whole(rows, vocab, low=0, high=vocab - 1, dtype=torch.int64).tolist()
-        other = iter(draw.whole(batch * steps, low=1, high=vocab - 1, dtype=torch.int64).tolist())
-        eos, *first = draw.whole(1 + batch, low=0, high=vocab - 1, dtype=torch.int64).tolist()
-        first = [(eos + next(other)) % vocab if y == eos else y for y in first]
-        state = draw.whole(batch, low=0, high=rows - 1, dtype=torch.int64)
-        used: set[tuple[int, int]] = set()
-        good = True
-        for y, n, end in zip(first, state.tolist(), ends, strict=True):
-            for i in range(steps):
-                place = ((n + i) % rows, y)
-                wrong = (best[place[0]][y] == eos) != (i == end)
-                if wrong and place not in used:
-                    best[place[0]][y] = eos if i == end else (eos + next(other, 1)) % vocab
-                    wrong = False
-                good = good and not wrong
-                used.add(place)
-                y = best[place[0]][y]
-        if good:
-            starts = list(zip(state.tolist(), first, strict=True))
-            if (
-                any(end is not None for end in ends)
-                or steps == 1
-                or all(
-                    _path(best, *start, steps) != _path(best, *start, steps, **left_out)
-                    for start in starts
-                    for left_out in ({"feed": False}, {"carry": False})[: min(rows, 2)]
-                )
-            ):
-                table = Callback("table", {"logits": _with_winners(draw, torch.tensor(best))})
-                return Call((table, state, torch.tensor(first), eos, steps))
-
-
-def _path(
-    best: list[list[int]], state: int, token: int, steps: int, carry: bool = True, feed: bool = True
-) -> list[int]:
-    """The tokens that a table writes when nobody looks for eos."""
-    written, given = [], token
-    for i in range(steps):
-        written.append(best[(state + i * carry) % len(best)][given])
-        given = written[-1] if feed else token
-    return written
-
-
-def _with_winners(draw: Draw, best: Tensor) -> Tensor:
-    """Logits (rows, V, V) of whole numbers without ties, largest where `best` says."""
-    vocab = best.shape[1]
-    ranks = draw.apart(*best.shape, vocab, gap=1.0).round()
-    largest = ranks.argmax(-1, keepdim=True)
-    kept, top = ranks.gather(-1, best[..., None]), ranks.gather(-1, largest)
-    ranks = ranks.scatter(-1, largest, kept).scatter(-1, best[..., None], top)
-    # Each row's largest is another number, so that no row can be taken for another.
-    return ranks + draw.whole(*best.shape, 1, low=-1, high=2)
-
-
-def _recurrent(draw: Draw, vocab: int, size: int, steps: int, ends: tuple[int | None, ...]) -> Call:
-    """The same with a step that has a state of `size` numbers."""
-    shapes = {"E": (vocab, size), "W_h": (size, size), "W_o": (vocab, size)}
-    while True:
-        callback = Callback("recurrent step", {name: 1.5 * draw.normal(*s) for name, s in shapes.items()})
-        state = draw.normal(len(ends), size)
-        first = draw.whole(len(ends), low=0, high=vocab - 1, dtype=torch.int64)
-        walk = _Walk(make(callback, callback.tensors), state, first, steps)
-        # A choice that is nearly a tie may come out otherwise in another precision.
-        open_ended = all(end is None for end in ends)
-        if walk.gap < 0.05 or (open_ended and not (walk.leans_on(carry=False) and walk.leans_on(feed=False))):
-            continue
-        for eos in range(vocab):
-            if eos not in first.tolist() and walk.ends(eos) == ends:
-                return Call((callback, state, first, eos, steps))
-
-
-def _greedy_shapes(draw: Draw) -> Iterator[Case]:
-    yield Case((_decoding(draw, 4, 3, (None, None), rows=2),))
-    yield Case((_decoding(draw, 5, 4, (1, 0, 2), rows=3),))
-    yield Case((_decoding(draw, 5, 1, (None, None, 0)),))
-
-
-def _greedy_values(draw: Draw) -> Iterator[Case]:
-    yield Case((_decoding(draw, 3, 3, (None,)),))
-    yield Case((_decoding(draw, 3, 3, (None,), rows=2),))
-    yield Case((_decoding(draw, 4, 4, (None,) * 2, rows=3),))
-    yield Case((_decoding(draw, 7, 5, (None,) * 3, rows=5),))
-    yield Case((_decoding(draw, 9, 6, (None,) * 4, rows=7),))
-    yield Case((_recurrent(draw, 6, 3, 4, (None,) * 2),))
-
-
-def _greedy_ends(draw: Draw) -> Iterator[Case]:
-    yield Case((_decoding(draw, 3, 4, (1,)),))
-    yield Case((_decoding(draw, 3, 3, (0,)),))
-    yield Case((_decoding(draw, 4, 4, (1, None), rows=2),))
-    yield Case((_decoding(draw, 4, 4, (None, 1), rows=2),))
-    yield Case((_decoding(draw, 5, 5, (2, 0, None), rows=3),))
-    yield Case((_decoding(draw, 4, 6, (0, 2), rows=2),))
-    yield Case((_decoding(draw, 7, 5, (None, 3, 1), rows=4),))
-
-
-def _greedy_sizes(draw: Draw) -> Iterator[Case]:
-    yield Case((_decoding(draw, 3, 1, (None, 0, None, None), rows=2),))
-    yield Case((_decoding(draw, 3, 3, (None,) * 3, rows=3),))
-    yield Case((_decoding(draw, 4, 4, (None,) * 4, rows=3),))
-    yield Case((_decoding(draw, 5, 4, (2,), rows=3),))
-    yield Case((_decoding(draw, 4, 1, (None,)),))
-
-
-def _greedy_robust(draw: Draw) -> Iterator[Case]:
-    yield Case((_recurrent(draw, 6, 4, 5, (None,) * 3),))
-    yield Case((_recurrent(draw, 5, 4, 4, (1, None)),))
-    # All logits far below 0, and far above it.
-    for shift in (-1e4, 1e4):
-        step, *others = _decoding(draw, 4, 3, (None,) * 2, rows=2).args
-        yield ask(Callback("table", {"logits": 10 * step.tensors["logits"] + shift}), *others)
-    step, state, first, eos, steps = _decoding(draw, 5, 4, (None,) * 3, rows=2).args
-    yield ask(step, draw.strided(state), draw.strided(first), eos, steps)
-    again, alike = (_decoding(draw, 5, 4, (None,) * 2, rows=3) for _ in range(2))
-    yield Case((again, alike, _decoding(draw, 4, 3, (None,) * 3, rows=2), again))
-
-
-def _step_twice(step, tokens, state):
-    _, state = step(tokens, state)
-    return step(tokens, state)
-
-
-def _fed_in_place(step, state, first, eos, max_len):
-    written, ended = [], torch.zeros_like(first, dtype=torch.bool)
-    for _ in range(max_len):
-        logits, state = step(first, state)
-        chosen = logits.argmax(-1)
-        written.append(chosen.masked_fill(ended, eos))
-        ended = ended | (chosen == eos)
-        first.copy_(chosen)
-    return torch.stack(written, 1)
-
-
-def _state_in_place(step, state, first, eos, max_len):
-    written, ended, tokens = [], torch.zeros_like(first, dtype=torch.bool), first
-    for _ in range(max_len):
-        logits, new = step(tokens, state)
-        state.copy_(new)
-        tokens = logits.argmax(-1)
-        written.append(tokens.masked_fill(ended, eos))
-        ended = ended | (tokens == eos)
-    return torch.stack(written, 1)
-
-
-def _one_list(step, state, first, eos, max_len):
-    """Every entry of `written` is the same tensor, overwritten at each step."""
-    written, tokens = [], first.clone()
-    for _ in range(max_len):
-        logits, state = step(tokens, state)
-        tokens.copy_(logits.argmax(-1))
-        written.append(tokens)
-    return torch.stack(written, 1)
-
-
-def _grows(step, state, first, eos, max_len):
-    """Feeds all that was written so far, (B, t), as models without a state are fed."""
-    written = first[:, None]
-    for _ in range(max_len):
-        logits, state = step(written, state)
-        written = torch.cat([written, logits.argmax(-1)[:, None]], 1)
-    return written[:, 1:]
-
-
-def _cut_after_the_last(f: Callable) -> Callable:
-    """The result ends where the last sample has ended."""
-
-    def answer(step, state, first, eos, max_len):
-        result = f(step, state, first, eos, max_len)
-        ends = [row.index(eos) + 1 if eos in row else max_len for row in result.tolist()]
-        return result[:, : max(ends)]
-
-    return answer
-
-
-def _only_after_first(f: Callable) -> Callable:
-    """Takes the first step's eos for an accident, and goes on."""
-
-    def choose(logits, i):
-        return logits.argmax(-1)
-
-    return _build_greedy_decode(
-        choose=choose, note=lambda ended, tokens, eos, i: ended | ((tokens == eos) & (i > 0))
-    )
-
-
-def _forbids_eos_first(f: Callable) -> Callable:
-    def answer(step, state, first, eos, max_len):
-        def choose(logits, i):
-            if i > 0:
-                return logits.argmax(-1)
-            logits = logits.clone()
-            logits[:, eos] = -torch.inf
-            return logits.argmax(-1)
-
-        return _build_greedy_decode(choose=choose)(step, state, first, eos, max_len)
-
-    return answer
-
-
-def _never_eos(f: Callable) -> Callable:
-    def answer(step, state, first, eos, max_len):
-        def choose(logits, i):
-            logits = logits.clone()
-            logits[:, eos] = -torch.inf
-            return logits.argmax(-1)
-
-        return _build_greedy_decode(choose=choose)(step, state, first, eos, max_len)
-
-    return answer
-
-
-def _after_first_eos(change: Callable[[Tensor, Tensor, int], Tensor]) -> dict[str, Callable]:
-    """Change the finished result; `change(result, is_eos, eos)`."""
-    return {
-        "outer": lambda f: lambda *args: (lambda result: change(result, result == args[3], args[3]))(f(*args))
-    }
-
-
-def _late(step, state, first, eos, max_len):
-    """Looks for eos in what went in, not in what came out."""
-    tokens, ended, written = first, torch.zeros_like(first, dtype=torch.bool), []
-    for _ in range(max_len):
-        logits, state = step(tokens, state)
-        chosen = logits.argmax(-1)
-        written.append(chosen.masked_fill(ended, eos))
-        ended = ended | (tokens == eos)
-        tokens = chosen
-    return torch.stack(written, 1)
-
-
-def _step_refused(failed: list[Tried]) -> set[int]:
-    """The step was called with something that does not fit: its own sentence says so."""
-    return {
-        i
-        for i, t in enumerate(failed)
-        if isinstance(t.outcome.raised, Raised) and t.outcome.raised.message.startswith("step's tokens must")
-    }
-
-
-GREEDY_DECODE = Exercise(
-    name="greedy_decode",
-    lesson=LESSON,
-    asked="Call logits, state = step(tokens, state) again and again, first with the tokens `first` (B,), then with the likeliest tokens of the step before. Give the max_len tokens of each sample, (B, max_len), "
-    "without `first`; from its first eos on, a row holds eos.",
-    arguments=("step", "state", "first (B)", "eos", "max_len"),
-    returns=("tokens (B, max_len)",),
-    reference=seqattn_ref.greedy_decode,
-    build=_build_greedy_decode,
-    checks=(
-        Check(
-            "It returns whole numbers of shape (B, max_len), however early the samples end",
-            0.5,
-            _greedy_shapes,
-            ("shape", "dtype"),
-        ),
-        Check(
-            "Each step takes the likeliest token, and hands it and the state to the next step",
-            1.5,
-            _greedy_values,
-        ),
-        Check("From its first eos on a row holds eos, and the other rows go on", 1, _greedy_ends),
-        Check("It works for a single step, for one sample, and for equal sizes", 0.5, _greedy_sizes),
-        Check(
-            "It works with any step, keeps nothing from call to call, and leaves its inputs as they were",
-            0.5,
-            _greedy_robust,
-            ("inputs", "values"),
-        ),
-    ),
-    mistakes=(
-        Mistake(
-            "state-not-carried",
-            "Each step starts from the same state: the one that the step returned was not handed on. So the decoder does not know what it has written, nor how far it has come.",
-            ({"carry": lambda given, old, new: given},),
-        ),
-        Mistake(
-            "token-not-fed-back",
-            "Each step is given the same token. What comes out at one step goes in at the next: that is what autoregressive means.",
-            ({"feed": lambda first, tokens: first},),
-        ),
-        Mistake(
-            "first-in-the-result",
-            "The result begins with the token that went in first. Collect what comes out of each step, not what goes in.",
-            (
-                {
-                    "pack": lambda written, first, eos, n: torch.cat(
-                        [first[:, None], _right_pack(written, first, eos, n)], 1
-                    )
-                },
-                {
-                    "pack": lambda written, first, eos, n: torch.cat(
-                        [first[:, None], _right_pack(written, first, eos, n)], 1
-                    )[:, :-1]
-                },
-            ),
-        ),
-        Mistake(
-            "first-ignored",
-            "The first tokens are not those that were given: another number, or one sample's token, goes in at the first step. `first` (B,) holds a token for each sample.",
-            (
-                {"begin": lambda first: torch.ones_like(first)},
-                {"begin": lambda first: torch.zeros_like(first)},
-                {"begin": lambda first: first[:1].expand_as(first)},
-                {"begin": lambda first: first[-1:].expand_as(first)},
-                {"begin": lambda first: torch.full_like(first, EOS)},
-            ),
-        ),
-        Mistake(
-            "mixes-samples",
-            "The samples are mixed up: one sample's state or token is used for another, or the rows have changed places. Row b must come from sample b alone.",
-            (
-                {"outer": lambda f: lambda step, state, *a: f(step, state[:1].expand_as(state), *a)},
-                {"outer": lambda f: lambda step, state, *a: f(step, state.flip(0), *a)},
-                {"carry": lambda given, old, new: new[:1].expand_as(new)},
-                {"feed": lambda first, tokens: tokens[:1].expand_as(tokens)},
-                {"outer": lambda f: lambda *a: f(*a).flip(0)},
-                {"outer": lambda f: lambda *a: f(*a)[:1].expand(len(a[2]), -1)},
-            ),
-        ),
-        Mistake(
-            "wrong-axis",
-            "argmax runs over the samples, or over all the logits at once. The logits of a step are (B, V): each sample chooses among its own V tokens.",
-            (
-                {"choose": lambda logits, i: logits.argmax(0)},
-                {"choose": lambda logits, i: logits.argmax().expand(len(logits))},
-                {
-                    "choose": lambda logits, i: (
-                        logits.argmax(0) if logits.shape[0] == logits.shape[1] else logits.argmax(1)
-                    )
-                },
-                {"choose": lambda logits, i: (logits.argmax() % logits.shape[1]).expand(len(logits))},
-            ),
-        ),
-        Mistake(
-            "not-the-likeliest",
-            "The tokens are not the ones with the largest logits. Greedy means: at each step the largest.",
-            (
-                {"choose": lambda logits, i: logits.argmin(-1)},
-                {"choose": lambda logits, i: logits.topk(2, -1).indices[:, 1]},
-                {"choose": lambda logits, i: logits.abs().argmax(-1)},
-                {"choose": lambda logits, i: logits[:, 1:].argmax(-1) + 1},
-            ),
-        ),
-        Mistake(
-            "samples-a-token",
-            "The tokens are drawn at random from the softmax, so that the same call may give another result. Greedy decoding takes the likeliest one.",
-            ({"choose": lambda logits, i: torch.multinomial(torch.softmax(logits, -1), 1)[:, 0]},),
-            recognise=random_everywhere,
-        ),
-        Mistake(
-            "goes-on-after-eos",
-            "The row goes on after its first eos with whatever the step writes next. It has ended: from there on it holds eos, whatever comes out.",
-            ({"fill": lambda tokens, ended, eos: tokens},),
-        ),
-        Mistake(
-            "end-forgotten",
-            "A sample is held back for a single step after its eos, and then goes on writing. Remember for each sample that it has ended: once ended, always ended.",
-            (
-                {"note": lambda ended, tokens, eos, i: tokens == eos, "halt": lambda ended: False},
-                {"note": lambda ended, tokens, eos, i: tokens == eos},
-            ),
-        ),
-        Mistake(
-            "pads-after-eos",
-            "After its first eos the row holds something else than eos: zeros, or the last token again. Here it holds eos to the end.",
-            (
-                {"fill": lambda tokens, ended, eos: tokens.masked_fill(ended, PAD)},
-                {
-                    "fill": lambda tokens, ended, eos: tokens.masked_fill(ended, PAD),
-                    "pack": lambda written, first, eos, n: F.pad(
-                        torch.stack(written, 1), (0, n - len(written))
-                    ),
-                },
-                {
-                    "pack": lambda written, first, eos, n: F.pad(
-                        torch.stack(written, 1), (0, n - len(written))
-                    )
-                },
-                {
-                    "pack": lambda written, first, eos, n: F.pad(
-                        torch.stack(written, 1), (0, n - len(written)), value=-1
-                    )
-                },
-                {
-                    "fill": lambda tokens, ended, eos: tokens.masked_fill(ended, -1),
-                    "halt": lambda ended: False,
-                },
-            ),
-        ),
-        Mistake(
-            "eos-missing",
-            "The eos itself is not in the row: the row ended before it was written down. eos is a token like any other, and the reader of the row needs it.",
-            (
-                _after_first_eos(lambda result, is_eos, eos: result.masked_fill(is_eos, PAD)),
-                _after_first_eos(
-                    lambda result, is_eos, eos: result.masked_fill(is_eos & (is_eos.cumsum(1) == 1), PAD)
-                ),
-                _after_first_eos(lambda result, is_eos, eos: result.masked_fill(is_eos, -1)),
-                {"outer": _never_eos},
-            ),
-        ),
-        Mistake(
-            "eos-one-step-late",
-            "The end is noticed one step late: one more token is written after eos before the row stops.",
-            ({"outer": lambda f: _late},),
-        ),
-        Mistake(
-            "eos-at-the-first-step-ignored",
-            "A sample that writes eos at the very first step goes on. It has ended with nothing but eos: that is a legal answer.",
-            ({"outer": _only_after_first}, {"outer": _forbids_eos_first}),
-        ),
-        Mistake(
-            "one-sample-ends-all",
-            "When one sample ends, all of them stop. Each sample ends for itself: the loop may stop early only when all have ended.",
-            (
-                {"halt": lambda ended: bool(ended.any())},
-                {"halt": lambda ended: bool(ended[0])},
-                {"halt": lambda ended: bool(ended[-1])},
-                {"note": lambda ended, tokens, eos, i: ended | (tokens == eos).any()},
-                {
-                    "halt": lambda ended: bool(ended.any()),
-                    "pack": lambda written, first, eos, n: torch.stack(written, 1),
-                },
-                {
-                    "halt": lambda ended: bool(ended[0]),
-                    "pack": lambda written, first, eos, n: torch.stack(written, 1),
-                },
-            ),
-        ),
-        Mistake(
-            "too-short-when-all-end",
-            "The loop stops when all samples have ended, and the result has fewer than max_len columns. Stopping is fine; fill the rest with eos, so that the shape is always (B, max_len).",
-            (
-                {"pack": lambda written, first, eos, n: torch.stack(written, 1)},
-                {"outer": _cut_after_the_last},
-            ),
-        ),
-        Mistake(
-            "wrong-number-of-steps",
-            "The number of steps is off: max_len tokens are written for each sample, the first of them by the first step.",
-            (
-                {
-                    "steps": lambda n: n - 1,
-                    "pack": lambda written, first, eos, n: _right_pack(written, first, eos, n - 1),
-                },
-                {
-                    "steps": lambda n: n + 1,
-                    "pack": lambda written, first, eos, n: _right_pack(written, first, eos, n + 1),
-                },
-                {"steps": lambda n: n - 1},
-                {
-                    "outer": lambda f: (
-                        lambda step, state, first, eos, n: f(step, state, first, eos, n + 1)[:, 1:]
-                    )
-                },
-            ),
-        ),
-        Mistake(
-            "eos-hard-coded",
-            "A fixed number is taken for eos. It is an argument: another vocabulary may count otherwise.",
-            (
-                {"outer": lambda f: lambda step, state, first, eos, n: f(step, state, first, EOS, n)},
-                {"outer": lambda f: lambda step, state, first, eos, n: f(step, state, first, PAD, n)},
-                {"outer": lambda f: lambda step, state, first, eos, n: f(step, state, first, 1, n)},
-            ),
-        ),
-        Mistake(
-            "step-called-twice",
-            "The step is called twice for each token, so that the state runs ahead of what is written. One call gives both the logits and the next state.",
-            ({"put": _step_twice},),
-        ),
-        Mistake(
-            "step-given-the-wrong-shape",
-            "The step was given something else than one token for each sample. It takes tokens of shape (B,): not all that was written so far, no extra axis, no single number. The state remembers the rest.",
-            (
-                {"outer": lambda f: _grows},
-                {"choose": lambda logits, i: logits.argmax(-1, keepdim=True)},
-                {"begin": lambda first: first[:, None]},
-                {"begin": lambda first: first[0]},
-                {"begin": lambda first: first[:1]},
-                {"feed": lambda first, tokens: tokens[0]},
-            ),
-            recognise=_step_refused,
-        ),
-        Mistake(
-            "one-tensor-overwritten",
-            "All columns are the same: one tensor was put into the list again and again and overwritten in place, so that every entry shows the last tokens. Make a new tensor at each step.",
-            (
-                {"outer": lambda f: _one_list},
-                {
-                    "pack": lambda written, first, eos, n: _right_pack(
-                        written[-1:] * len(written), first, eos, n
-                    )
-                },
-            ),
-        ),
-        Mistake(
-            "axes-swapped",
-            "Samples and steps have changed places: the result should be (B, max_len), a row for each sample. torch.stack puts a new axis where `dim` says.",
-            ({"outer": lambda f: lambda *a: f(*a).T},),
-        ),
-        Mistake(
-            "view-instead-of-transpose",
-            "The shape is right but the tokens stand in other places: they were joined step after step, and `view` or `reshape` cut the row anew without exchanging axes.",
-            ({"outer": lambda f: lambda *a: f(*a).T.reshape(len(a[2]), -1)},),
-        ),
-        Mistake(
-            "returns-logits",
-            "Numbers for all V tokens come back, or the size of the largest one. Asked for are the tokens themselves: whole numbers, (B, max_len).",
-            (
-                {
-                    "choose": lambda logits, i: logits,
-                    "fill": lambda logits, ended, eos: logits,
-                    "note": lambda ended, logits, eos, i: ended | (logits.argmax(-1) == eos),
-                    "feed": lambda first, logits: logits.argmax(-1),
-                    "halt": lambda ended: False,
-                    "pack": lambda written, first, eos, n: torch.stack(written, 1),
-                },
-                {
-                    "choose": lambda logits, i: logits,
-                    "fill": lambda logits, ended, eos: logits.amax(-1),
-                    "note": lambda ended, logits, eos, i: ended,
-                    "feed": lambda first, logits: logits.argmax(-1),
-                    "pack": lambda written, first, eos, n: torch.stack(written, 1),
-                },
-            ),
-        ),
-        Mistake(
-            "result-not-whole-numbers",
-            "The tokens come back as floats: torch.zeros makes floats. Token numbers are whole, so make the tensor from `first`, or stack what argmax gave.",
-            (
-                {"outer": lambda f: lambda *a: f(*a).float()},
-                {"outer": lambda f: lambda *a: f(*a).double()},
-                {"outer": lambda f: lambda *a: f(*a).int()},
-            ),
-        ),
-        Mistake(
-            "changes-its-input",
-            CHANGES_ITS_INPUT.hint,
-            ({"outer": lambda f: _fed_in_place}, {"outer": lambda f: _state_in_place}),
-            recognise=wrote_to_input,
-        ),
-        BARE_SQUEEZE,
-        *without(ANY_RESULT, "changes-its-input"),
-    ),
-    hints=(
-        "Follow one sample through the smallest case by hand: which row of the logits does the first step look at, which token wins, and what goes in next?",
-        "The loop keeps two things from step to step: the tokens (B,) that go in next, and the state. One call of step gives the logits (B, V) and the new state.",
-        "For the end, keep a third: a bool tensor (B,) that says which samples have ended. Where it is True, write eos whatever comes out. A sample joins it after it has written eos.",
-        "Collect the tokens of each step and stack them along dim=1. If you stop early because all have ended, fill up with eos to max_len.",
-    ),
-)
-
 
 EXERCISES = (SHIFT_RIGHT, LAST_HIDDEN, SEQUENCE_LOSS, GREEDY_DECODE)
