@@ -45,6 +45,12 @@ def _padded_with(number: int) -> Callable:
     return lambda written, first, eos, n: F.pad(torch.stack(written, 1), (0, n - len(written)), value=number)
 
 
+def _stopped_before_eos(written: list[Tensor], first: Tensor, eos: int, max_len: int) -> Tensor:
+    """The loop was left before the last eos was written down; the rest is 0."""
+    kept = written[:-1] if written and bool((torch.stack(written, 1) == eos).any(1).all()) else written
+    return _columns(kept, first, PAD, max_len)
+
+
 def _build_greedy_decode(
     put=None, carry=None, choose=None, fill=None, note=None, feed=None, halt=None, pack=None, outer=None
 ):
@@ -712,6 +718,7 @@ GREEDY_DECODE = Exercise(
                 _afterwards(lambda result, is_eos, eos: result.masked_fill(is_eos, -1)),
                 _afterwards(_repeat_last),
                 _forbidding_eos(lambda i: True),
+                {"pack": _stopped_before_eos},
             ),
         ),
         Mistake(
@@ -757,8 +764,8 @@ GREEDY_DECODE = Exercise(
             "When one sample ends, all of them stop. Each sample ends for itself: the loop may stop early only when all have ended.",
             (
                 *(
-                    {"halt": halt, "pack": pack}
-                    for pack in (_columns, _stacked)
+                    {"halt": halt, **pack}
+                    for pack in ({}, {"pack": _stacked})
                     for halt in (
                         lambda ended: bool(ended.any()),
                         lambda ended: bool(ended[0]),
@@ -899,7 +906,6 @@ GREEDY_DECODE = Exercise(
             "stale-cache",
             STALE_CACHE.hint,
             (_remembers("ended"), _remembers("tokens"), *STALE_CACHE.variants),
-            recognise=STALE_CACHE.recognise,
             stateful=True,
         ),
         Mistake(

@@ -88,7 +88,7 @@ def _shift_robust(draw: Draw) -> Iterator[Case]:
     yield ask(_different(draw, 4, 3).T, 1)
     yield ask(_different(draw, 3, 1), 2)
     # Large vocabularies and long sequences.
-    yield ask(torch.tensor([[40_000, 2**24 + 1, 2**31 - 1, 3]]), 70_001)
+    yield ask(torch.tensor([[40_000, 2**24 + 1, 3], [2**31 - 1, 4, 5]]), 70_001)
     yield ask(_different(draw, 2, 130), 1)
     again, alike = Call((_different(draw, 2, 3), 1)), Call((_different(draw, 2, 3), 0))
     yield Case((again, alike, Call((_different(draw, 3, 5), 1)), again))
@@ -233,6 +233,9 @@ SHIFT_RIGHT = Exercise(
                     ]
                 ),
                 _moved(lambda tokens: tokens.roll(2, 1)),
+                around(
+                    lambda f, tokens, bos: f(f(tokens, bos), bos) if tokens.shape[1] > 1 else tokens.clone()
+                ),
             ),
         ),
         Mistake(
@@ -316,19 +319,30 @@ SHIFT_RIGHT = Exercise(
         Mistake(
             "numbers-too-large-for-the-dtype",
             "Large token numbers come back changed. On the way they went through a dtype that cannot hold them: int16 ends at 32767, and float32 rounds whole numbers above 2²⁴.",
-            tuple(
-                around(lambda f, tokens, bos, through=through: f(tokens.to(through), bos).to(tokens.dtype))
-                for through in (torch.float32, torch.int16, torch.int8, torch.float16)
+            (
+                *(
+                    around(lambda f, tokens, bos, to=to: f(tokens.to(to), bos).to(tokens.dtype))
+                    for to in (torch.float32, torch.int16, torch.int8, torch.float16)
+                ),
+                *(
+                    around(lambda f, tokens, bos, to=to: f(tokens.to(to).to(tokens.dtype), bos))
+                    for to in (torch.float32, torch.int16)
+                ),
             ),
         ),
         Mistake(
             "longest-length-hard-coded",
             "A long sequence comes back wrong: a longest length is built in. Take it from the tokens.",
-            tuple(
-                around(
-                    lambda f, tokens, bos, n=n: F.pad(f(tokens[:, :n], bos), (0, max(tokens.shape[1] - n, 0)))
-                )
-                for n in (100, 128)
+            (
+                *(
+                    around(
+                        lambda f, tokens, bos, n=n: F.pad(
+                            f(tokens[:, :n], bos), (0, max(tokens.shape[1] - n, 0))
+                        )
+                    )
+                    for n in (100, 128)
+                ),
+                around(lambda f, tokens, bos: f(tokens, bos)[:, :100]),
             ),
         ),
         Mistake(
@@ -617,6 +631,7 @@ LAST_HIDDEN = Exercise(
                 {"clear": lambda found, lengths: found.masked_fill((lengths == 0)[:, None], torch.nan)},
                 {"clear": lambda found, lengths: found.masked_fill((lengths == 0).all(), 0)},
                 {"clear": lambda found, lengths: found.masked_fill((lengths == 0).any(), 0)},
+                around(lambda f, x, n: torch.zeros_like(x[:, 0]) if bool((n == 0).any()) else f(x, n)),
                 around(lambda f, x, n: f(x[n > 0], n[n > 0])),
             ),
         ),
