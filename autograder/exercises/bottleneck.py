@@ -787,6 +787,7 @@ _SEQ2SEQ_MISTAKES = (
             {"give": lambda m, s, z, e: m.output(s[:, :1]).expand(-1, s.shape[1], -1)},
             {"give": lambda m, s, z, e: m.output(s[:, -1])},
             {"give": lambda m, s, z, e: m.output(s[:, -1:])},
+            {"give": lambda m, s, z, e: m.output(s[:, -1])[None]},
         ),
     ),
     Mistake(

@@ -136,6 +136,11 @@ def test_the_answer_of_the_other_seeds_that_write_from_the_end(lesson, stored):
     assert [run.index(max(run)) for run in stored["positions"]["reverse"]] == [0, 0, 0]
 
 
+def test_how_long_a_training_takes(lesson, stored):
+    lesson.says("Four short trainings", "about 5 seconds each on a quiet core")
+    assert 4 < min(stored["models"]["plain"]["seconds"]) < 7
+
+
 def test_the_attention_curve_stays_hidden(cells, lesson):
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     assert '"attention"' not in code and "'attention'" not in code
@@ -204,6 +209,13 @@ def test_the_order_is_lost_before_the_letters(ran):
     assert anywhere == pytest.approx(95, abs=3) and in_place == pytest.approx(50, abs=6) and chance < 35
     ran.says("from about 92 % at 4 letters to about a third at 12")
     assert kept[4][0] == pytest.approx(92, abs=3) and kept[12][0] == pytest.approx(33, abs=5)
+
+
+@pytest.mark.slow
+def test_sources_longer_than_in_training_are_cut_short(ran):
+    ran.says("it stops before it has written 16")
+    printed = ran.printed("def letters_kept")
+    assert int(re.search(r"the first model wrote \d+ to (\d+) letters", printed)[1]) < 16
 
 
 @pytest.mark.slow
