@@ -3,12 +3,14 @@
 Models and functions that a learner writes come in as arguments, so importing the lab never shows a solution.
 """
 
-from seqattn_ref.lab import bottleneck
+from seqattn_ref.lab import bottleneck, memory
 from seqattn_ref.lab.data import BOS, EOS, PAD, Letters, Pairs, Vocabulary, text
 from seqattn_ref.lab.device import best_device, describe_device
+from seqattn_ref.lab.explorers.alignment import AlignmentExplorer
 from seqattn_ref.lab.explorers.context import ContextExplorer
 from seqattn_ref.lab.explorers.dictionary import DictionaryExplorer
 from seqattn_ref.lab.explorers.explorer import Explorer
+from seqattn_ref.lab.explorers.forget_gate import ForgetGateExplorer
 from seqattn_ref.lab.explorers.length import LengthExplorer
 from seqattn_ref.lab.explorers.padding import PaddingExplorer
 from seqattn_ref.lab.explorers.tanh_units import TanhUnitsExplorer
@@ -21,9 +23,11 @@ __all__ = [
     "COLOURS",
     "EOS",
     "PAD",
+    "AlignmentExplorer",
     "ContextExplorer",
     "DictionaryExplorer",
     "Explorer",
+    "ForgetGateExplorer",
     "LengthExplorer",
     "Letters",
     "PaddingExplorer",
@@ -39,6 +43,7 @@ __all__ = [
     "describe_device",
     "figure",
     "heatmap",
+    "memory",
     "ragged_batch",
     "set_seed",
     "show",
