@@ -146,7 +146,9 @@ def gradient_by_distance(rnn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         check_tensor("what rnn returns", states)
         check_shapes(x=(leaf, "(B, T, D)"), states=(states, "(B, T, H)"))
         (gradient,) = torch.autograd.grad(states[:, -1].sum(), leaf)
-    return gradient.norm(dim=2).mean(dim=0).flip(0)
+    # In float64: the squares of what has vanished, or exploded, leave float32 long before it does itself.
+    sizes = torch.linalg.vector_norm(gradient, dim=2, dtype=torch.float64)
+    return sizes.mean(dim=0).flip(0).to(x.dtype)
 
 
 def _check_gates(gates: int, W_x: Tensor, state: Tensor) -> None:

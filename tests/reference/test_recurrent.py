@@ -148,3 +148,10 @@ def test_it_works_where_gradients_are_switched_off():
     with torch.no_grad():
         assert torch.equal(gradient_by_distance(lambda x: layer(x)[0], x), wanted)
         assert not torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("size", [1e-25, 1e25])
+def test_a_vanished_or_exploded_gradient_is_still_measured(size):
+    """Its square is beyond float32."""
+    found = gradient_by_distance(lambda x: size * x, torch.zeros(2, 1, 3))
+    assert_close(found / size, torch.tensor([3**0.5]), 1e-6)
