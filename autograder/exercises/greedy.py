@@ -91,20 +91,27 @@ Ends = tuple[int | tuple[int, ...] | None, ...]
 
 
 def _decoding(
-    draw: Draw, vocab: int, steps: int, ends: Ends, rows: int = 1, first_is_eos: bool = False
+    draw: Draw,
+    vocab: int,
+    steps: int,
+    ends: Ends,
+    rows: int = 1,
+    end: int | None = None,
+    first_is_eos: bool = False,
 ) -> Call:
     """A call with a table of whole numbers.
 
     Followed without looking for eos, sample b would write it at the steps ends[b] (one, several, or None)
-    and nowhere else. Where no sample ends, each depends on the tokens being fed back and, with several rows,
-    on the state.
+    and nowhere else; `end` is its number (any by default). Where no sample ends, each depends on the tokens
+    being fed back and, with several rows, on the state.
     """
     batch = len(ends)
-    places = [{end} if isinstance(end, int) else set(end or ()) for end in ends]
+    places = [{at} if isinstance(at, int) else set(at or ()) for at in ends]
     while True:
         best = draw.whole(rows, vocab, low=0, high=vocab - 1, dtype=torch.int64).tolist()
         other = iter(draw.whole(batch * (steps + 1), low=1, high=vocab - 1, dtype=torch.int64).tolist())
         eos, *first = draw.whole(1 + batch, low=0, high=vocab - 1, dtype=torch.int64).tolist()
+        eos = eos if end is None else end
         first = [(eos + next(other)) % vocab if y == eos else y for y in first]
         if first_is_eos:
             first[0] = eos
@@ -218,7 +225,7 @@ def _greedy_ends(draw: Draw) -> Iterator[Case]:
     yield Case((_decoding(draw, 3, 4, (1,)),))
     yield Case((_decoding(draw, 3, 3, (0,)),))
     yield Case((_decoding(draw, 4, 4, (1, None), rows=2),))
-    yield Case((_decoding(draw, 4, 4, (None, 1), rows=2),))
+    yield Case((_decoding(draw, 4, 4, (None, 1), rows=2, end=0),))
     yield Case((_decoding(draw, 5, 5, (2, 0, None), rows=3),))
     yield Case((_decoding(draw, 4, 6, (0, 2), rows=3),))
     yield Case((_decoding(draw, 7, 5, (None, 3, 1), rows=4),))
@@ -834,6 +841,7 @@ GREEDY_DECODE = Exercise(
                 {"put": lambda step, tokens, state: step(tokens.squeeze(), state)},
             ),
             recognise=_step_refused,
+            general=True,
         ),
         Mistake(
             "needs-one-sample",
