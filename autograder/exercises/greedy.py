@@ -651,7 +651,6 @@ GREEDY_DECODE = Exercise(
                 _with_logits(lambda logits: logits.long()),
                 _with_logits(torch.round),
                 _with_logits(lambda logits: logits.bfloat16()),
-                _with_logits(lambda logits: logits.half()),
             ),
         ),
         Mistake(

@@ -8,6 +8,7 @@ from seqattn_ref.lab.data import BOS, EOS, PAD, Letters, Pairs, Vocabulary, text
 from seqattn_ref.lab.device import best_device, describe_device
 from seqattn_ref.lab.explorers.alignment import AlignmentExplorer
 from seqattn_ref.lab.explorers.context import ContextExplorer
+from seqattn_ref.lab.explorers.decoder_steps import DecoderStepsExplorer
 from seqattn_ref.lab.explorers.dictionary import DictionaryExplorer
 from seqattn_ref.lab.explorers.explorer import Explorer
 from seqattn_ref.lab.explorers.forget_gate import ForgetGateExplorer
@@ -25,6 +26,7 @@ __all__ = [
     "PAD",
     "AlignmentExplorer",
     "ContextExplorer",
+    "DecoderStepsExplorer",
     "DictionaryExplorer",
     "Explorer",
     "ForgetGateExplorer",
