@@ -107,8 +107,12 @@ class DecoderStepsExplorer(Explorer):
         for i in range(1, min(now, len(self._target) + 1) if self.forced.value else now):
             look = {"arrowstyle": "->", "color": "#767676", "shrinkA": 12, "shrinkB": 12}
             rows.annotate("", (i, -1), (i - 1, fed_from), arrowprops=look)
-        source = f"source: {' '.join(self._source)}" if self._source else ""
-        rows.set(xlim=(-2.6, count), ylim=(-2.6, 0.6), title=f"{source}   step {now} of {count}".strip())
+        top = 0.7
+        if self._source or self._z:
+            top = 1.8
+            self._draw_encoder(rows)
+        right = max(count, len(self._source) + 3.2 if self._z else 0)
+        rows.set(xlim=(-2.6, right), ylim=(-2.6, top), title=f"step {now} of {count}")
         rows.axis("off")
         names, chances = zip(*self._top(), strict=True)
         drawn = bars.barh(range(len(names)), chances, color=COLOURS[0])
@@ -117,6 +121,18 @@ class DecoderStepsExplorer(Explorer):
         bars.set(xlim=(0, 1.25), title=f"probabilities at step {now}")
         bars.invert_yaxis()
         return fig
+
+    def _draw_encoder(self, ax):
+        ax.text(-0.8, 1.3, "source", ha="right", va="center")
+        for i, name in enumerate(self._source):
+            box = {"facecolor": "white", "edgecolor": "#767676"}
+            ax.text(i, 1.3, name, ha="center", va="center", bbox=box)
+        if self._z:
+            ax.text(len(self._source), 1.3, "→ z", ha="center", va="center")
+        for k, number in enumerate(self._z[:_CELLS]):
+            look = {"color": COLOURS[0 if number >= 0 else 1], "alpha": min(1.0, abs(number))}
+            ax.add_patch(_cell(len(self._source) + 0.5 + 0.2 * k, 1.1, **look))
+            ax.add_patch(_cell(len(self._source) + 0.5 + 0.2 * k, 1.1, fill=False, edgecolor="#767676"))
 
     def _taken(self):
         return (self._forced if self.forced.value else self._free)[: self.step.value]
@@ -230,6 +246,12 @@ def _numbers_of(state):
     if not isinstance(state, Tensor) or not state.is_floating_point():
         return []
     return state.detach().reshape(-1).tolist()
+
+
+def _cell(x, y, **look):
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x, y), 0.2, 0.4, linewidth=0.6, **look)
 
 
 def _text(x, y, words, anchor):
