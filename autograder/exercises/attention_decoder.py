@@ -1,9 +1,11 @@
-"""Exercises of lesson 07: one decoder step with attention, the whole decoder, and the gradient through an alignment."""
+"""Exercises of lesson 07. Here is the whole decoder; one step of it and the gradient through an alignment have files
+of their own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,808 +16,46 @@ import seqattn_ref
 from ..drawing import Draw
 from ..exercise import Check, Exercise, Mistake
 from ..judging import Tried
-from ..sandbox.case import Call, Callback, Case, Construct, Other
+from ..sandbox.case import Call, Case, Construct
+from .additive import ADDITIVE_ATTENTION
+from .alignment_gradient import ALIGNMENT_GRADIENT
 from .anywhere import (
     BARE_SQUEEZE,
     CHANGES_ITS_INPUT,
-    CONSTANT_RESULT,
     DETACHED,
     DIFFERENT_EACH_CALL,
     HARD_CODED_DTYPE,
     MIXES_SAMPLES,
     NEEDS_CONTIGUOUS,
-    ONLY,
     RETURNS_NOTHING,
-    SCALED,
-    SHIFTED,
-    STALE_CACHE,
     without,
 )
-from .common import ask, finite_gradients, wrapped
+from .common import finite_gradients, wrapped
+from .decoder_step import (
+    DECODER_STEP,
+    LESSON,
+    STEP_CUTS,
+    STEP_DTYPES,
+    STEP_MISTAKES,
+    joined,
+    look_with,
+    mean_of_keys,
+    no_context,
+    one_step,
+    ones_and_minus_ones,
+    same_width,
+)
 from .modules import parameter_mistakes, seeds_differ
-
-LESSON = "07_attention_decoder"
-
-# ---- one step in pieces: choose the query, look, join, advance, give
-
-
-def _look(attend: Callable, query: Tensor, keys: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    context, weights = attend(query[:, None], keys, mask)
-    return context[:, 0], weights[:, 0]
-
-
-def _join(embedded: Tensor, context: Tensor) -> Tensor:
-    return torch.cat([embedded, context], 1)
-
-
-def _advance(cell: Callable, x: Tensor, state: Tensor, context: Tensor) -> Tensor:
-    return cell(x, state)
-
-
-def _one_step(query=None, look=None, join=None, advance=None, around=None) -> Callable:
-    """The step (embedded, state, keys, mask, attend, cell) -> (state, context, weights) out of its pieces.
-
-    `around(step)` makes another step of it, for mistakes in the order of things.
-    """
-    query = query or (lambda embedded, state: state)
-    look, join, advance = look or _look, join or _join, advance or _advance
-
-    def step(embedded, state, keys, mask, attend, cell):
-        context, weights = look(attend, query(embedded, state), keys, mask)
-        return advance(cell, join(embedded, context), state, context), context, weights
-
-    return wrapped(around, step)
-
-
-STEP_PIECES = ("query", "look", "join", "advance", "around")
-
-
-def _build_decoder_step(give=None, outer=None, **pieces):
-    step = _one_step(**pieces)
-
-    def answer(embedded, state, keys, mask, attend, cell):
-        new, context, weights = step(embedded, state, keys, mask, attend, cell)
-        return give(new, context, weights, state) if give else (new, context, weights)
-
-    return wrapped(outer, answer)
-
-
-def _state_first(context_before: Callable[[Tensor, Tensor | None], Tensor], again: bool) -> Callable:
-    """The cell goes first, with some other context, and its new state is the query."""
-
-    def around(step):
-        def answer(embedded, state, keys, mask, attend, cell):
-            new = cell(_join(embedded, context_before(keys, mask)), state)
-            context, weights = _look(attend, new, keys, mask)
-            return cell(_join(embedded, context), new if again else state), context, weights
-
-        return answer
-
-    return around
-
-
-def _state_first_only(context_before: Callable[[Tensor, Tensor | None], Tensor]) -> Callable:
-    def around(step):
-        def answer(embedded, state, keys, mask, attend, cell):
-            new = cell(_join(embedded, context_before(keys, mask)), state)
-            return (new, *_look(attend, new, keys, mask))
-
-        return answer
-
-    return around
-
-
-def _looks_again(step: Callable) -> Callable:
-    """The step is right, but context and weights come from a second look, with the new state."""
-
-    def answer(embedded, state, keys, mask, attend, cell):
-        new, _, _ = step(embedded, state, keys, mask, attend, cell)
-        return (new, *_look(attend, new, keys, mask))
-
-    return answer
-
-
-def _no_context(keys: Tensor, mask: Tensor | None) -> Tensor:
-    return torch.zeros_like(keys[:, 0])
-
-
-def _mean_of_keys(keys: Tensor, mask: Tensor | None) -> Tensor:
-    return keys.mean(1)
-
-
-def _mean_of_real_keys(keys: Tensor, mask: Tensor | None) -> Tensor:
-    return keys.mean(1) if mask is None else (keys * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-
-
-def _context_by(make: Callable[[Tensor, Tensor, Tensor | None], Tensor]) -> Callable:
-    """Looks rightly, but puts another context (of weights, keys and mask) in place of the one it found."""
-
-    def look(attend, query, keys, mask):
-        _, weights = _look(attend, query, keys, mask)
-        return make(weights, keys, mask), weights
-
-    return look
-
-
-def _mask_changed(change: Callable[[Tensor], Tensor | None]) -> Callable:
-    return lambda attend, q, k, m: _look(attend, q, k, None if m is None else change(m))
-
-
-def _keys_zeroed(attend, q, k, m):
-    return _look(attend, q, k if m is None else k * m[..., None].to(k.dtype), None)
-
-
-def _step_on(**changes: Callable[[Tensor], Tensor]) -> Callable:
-    """The step with some of its tensors changed on the way in."""
-    places = ("embedded", "state", "keys")
-
-    def around(step):
-        def answer(*args):
-            args = list(args)
-            for name, change in changes.items():
-                args[places.index(name)] = change(args[places.index(name)])
-            return step(*args)
-
-        return answer
-
-    return around
-
-
-def _step_result(place: int, change: Callable[[Tensor], Tensor]) -> Callable:
-    """The step with one of its three results changed."""
-
-    def around(step):
-        def answer(*args):
-            results = list(step(*args))
-            results[place] = change(results[place])
-            return tuple(results)
-
-        return answer
-
-    return around
-
-
-def _fits(change: Callable, test: Callable[..., bool], otherwise: Callable) -> Callable:
-    """A mistake that raises unless sizes happen to fit, made only where they do."""
-    return lambda *args: change(*args) if test(*args) else otherwise(*args)
-
-
-def _same_width(a: Tensor, b: Tensor) -> bool:
-    return a.shape[-1] == b.shape[-1]
-
-
-STEP_MISTAKES = (
-    Mistake(
-        "query-is-the-new-state",
-        "The query is the state after the cell. The cell needs the context, the context needs the weights, and the weights need a query: which state is there before any of them? "
-        "(In Luong's decoder the order is another one, and the query is the current state.)",
-        (
-            *({"around": _state_first(made, False)} for made in (_no_context, _mean_of_keys)),
-            *({"around": _state_first_only(made)} for made in (_no_context, _mean_of_keys)),
-            {"around": _looks_again},
-        ),
-    ),
-    Mistake(
-        "cell-applied-twice",
-        "The state goes through the cell twice in one step. One step takes the cell once.",
-        (
-            *({"around": _state_first(made, True)} for made in (_no_context, _mean_of_keys)),
-            {"advance": lambda cell, x, s, z: cell(x, cell(x, s))},
-        ),
-    ),
-    Mistake(
-        "query-of-the-wrong-shape",
-        "The attention is given a query of the wrong shape. It takes queries (B, T, H), here with T = 1: the state that came in, with a middle axis of size 1.",
-        (
-            {"look": lambda attend, q, k, m: tuple(r[:, 0] for r in attend(q, k, m))},
-            {"look": lambda attend, q, k, m: tuple(r[:, 0] for r in attend(q[None], k, m))},
-            {"look": lambda attend, q, k, m: tuple(r[:, 0] for r in attend(q[..., None], k, m))},
-            {"query": lambda y, s: torch.cat([y, s], 1)},
-        ),
-    ),
-    Mistake(
-        "embedded-token-as-query",
-        "The query is made of the embedded token. What the decoder is looking for is known by its state: the token alone does not say what was written before it.",
-        (
-            {"query": lambda y, s: y},
-            {"query": _fits(lambda y, s: y, _same_width, lambda y, s: s)},
-            {"query": _fits(lambda y, s: y + s, _same_width, lambda y, s: s)},
-        ),
-    ),
-    Mistake(
-        "query-ignored",
-        "The weights do not depend on the state: the query is a constant.",
-        ({"query": lambda y, s: torch.zeros_like(s)}, {"query": lambda y, s: torch.ones_like(s)}),
-    ),
-    Mistake(
-        "state-ignored",
-        "The cell does not get the state that came in, so the decoder forgets what it has written.",
-        (
-            {"advance": lambda cell, x, s, z: cell(x, torch.zeros_like(s))},
-            {"around": _step_on(state=torch.zeros_like)},
-        ),
-    ),
-    Mistake(
-        "state-is-the-context",
-        "The cell gets the context in place of the state. The context is part of its input; its state is the decoder's own.",
-        (
-            {"advance": lambda cell, x, s, z: cell(x, z)},
-            {"advance": lambda cell, x, s, z: cell(x, z if _same_width(s, z) else s)},
-        ),
-    ),
-    Mistake(
-        "context-left-out",
-        "The context does not reach the cell: its place in the input holds zeros, the token again, or something that every step shares. Then attention is computed and changes nothing.",
-        (
-            {"join": lambda y, z: _join(y, torch.zeros_like(z))},
-            {"join": lambda y, z: _join(y, torch.ones_like(z))},
-            {"join": _fits(lambda y, z: _join(y, y), _same_width, _join)},
-            {"join": _fits(lambda y, z: _join(z, z), _same_width, _join)},
-        ),
-    ),
-    Mistake(
-        "token-left-out",
-        "The embedded token does not reach the cell: its place in the input holds zeros.",
-        ({"join": lambda y, z: _join(torch.zeros_like(y), z)},),
-    ),
-    Mistake(
-        "cell-input-of-the-wrong-shape",
-        "The cell is given an input of the wrong shape: the token alone, the context alone, or both with an axis too many. Its input is both, joined: (B, E + Dk).",
-        (
-            {"join": lambda y, z: y},
-            {"join": lambda y, z: z},
-            {"join": lambda y, z: torch.cat([y[:, None], z[:, None]], 2)},
-        ),
-    ),
-    Mistake(
-        "added-instead-of-joined",
-        "The token and the context are added or multiplied. They are joined: their numbers stand one after the other.",
-        (
-            {"join": lambda y, z: y + z},
-            {"join": lambda y, z: y * z},
-            {"join": _fits(lambda y, z: _join(y + z, z), _same_width, _join)},
-        ),
-    ),
-    Mistake(
-        "joined-in-the-other-order",
-        "The context stands before the token. Both orders have E + Dk numbers, so no error is raised, but the cell's weights expect the token first.",
-        (
-            {"join": lambda y, z: torch.cat([z, y], 1)},
-            {"join": lambda y, z: torch.cat([z, y] if _same_width(y, z) else [y, z], 1)},
-        ),
-    ),
-    Mistake(
-        "joined-along-the-wrong-axis",
-        "Token and context are joined along the batch, or stacked on a new axis. They are joined along the last axis, the one of features.",
-        (
-            {"join": lambda y, z: torch.cat([y, z])},
-            {"join": lambda y, z: torch.stack([y, z], 1)},
-            {"join": lambda y, z: torch.stack([y, z], -1).flatten(1)},
-            {
-                "join": lambda y, z: (
-                    torch.stack([y, z], -1).flatten(1) if y.shape == z.shape else torch.cat([y, z], 1)
-                )
-            },
-        ),
-    ),
-    Mistake(
-        "cell-arguments-swapped",
-        "The cell gets the state first. Its order is (input, state).",
-        ({"advance": lambda cell, x, s, z: cell(s, x)},),
-    ),
-    Mistake(
-        "attend-arguments-swapped",
-        "The attention gets the keys first. Its order is (queries, keys, mask).",
-        ({"look": lambda attend, q, k, m: _look(lambda a, b, c: attend(b, a, c), q, k, m)},),
-    ),
-    Mistake(
-        "mask-missing",
-        "The mask does not reach the attention: padding takes part of the weight.",
-        ({"look": _mask_changed(lambda m: None)}, {"look": _mask_changed(torch.ones_like)}),
-    ),
-    Mistake(
-        "mask-inverted",
-        "The mask is turned round: only the padding is attended to. True means a real token, for the attention too.",
-        ({"look": _mask_changed(lambda m: ~m)},),
-    ),
-    Mistake(
-        "mask-of-the-first-sample",
-        "Every sample gets the mask of the first one.",
-        ({"look": _mask_changed(lambda m: m[:1].expand_as(m))},),
-    ),
-    Mistake(
-        "keys-zeroed-instead-of-masked",
-        "The padded keys are set to 0, and the attention is not told of them. A key of 0 has a score like any other, and e⁰ = 1: it still takes weight. Hand the mask on.",
-        ({"look": _keys_zeroed},),
-    ),
-    Mistake(
-        "mask-required",
-        "Without a mask (None) the call fails. None means that every key may be attended to: hand it on as it is.",
-        (
-            {"look": lambda attend, q, k, m: _look(attend, q, k, m.bool())},
-            {"look": lambda attend, q, k, m: _look(attend, q, k, m.to(k.device))},
-            {"look": lambda attend, q, k, m: _look(attend, q, k * m[..., None].to(k.dtype), m)},
-        ),
-    ),
-    Mistake(
-        "mean-instead-of-weighted-sum",
-        "The context is a plain mean or sum of the keys: the weights play no part in it.",
-        (
-            {"look": _context_by(lambda a, k, m: k.mean(1))},
-            {"look": _context_by(lambda a, k, m: k.sum(1))},
-            {"look": _context_by(lambda a, k, m: _mean_of_real_keys(k, m))},
-        ),
-    ),
-    Mistake(
-        "one-key-instead-of-weighted-sum",
-        "The context is one single key, the last, the first or the best. It is the sum of all keys, each times its weight.",
-        (
-            {"look": _context_by(lambda a, k, m: k[:, -1])},
-            {"look": _context_by(lambda a, k, m: k[:, 0])},
-            {
-                "look": _context_by(
-                    lambda a, k, m: (one_hot(a.argmax(1), k.shape[1]).to(k.dtype)[:, None] @ k)[:, 0]
-                )
-            },
-        ),
-    ),
-    Mistake(
-        "softmax-twice",
-        "The weights went through a softmax once more: they come out too even. What the attention gives are weights already.",
-        (
-            {
-                "look": lambda attend, q, k, m: (
-                    ((a := torch.softmax(_look(attend, q, k, m)[1], -1))[:, None] @ k)[:, 0],
-                    a,
-                )
-            },
-            {
-                "look": lambda attend, q, k, m: (
-                    (found := _look(attend, q, k, m))[0],
-                    torch.softmax(found[1], -1),
-                )
-            },
-        ),
-    ),
-    Mistake(
-        "old-state-kept",
-        "The old state is still in the result: it comes back as it was, or is added to the new one. The cell's result is the new state.",
-        (
-            {"advance": lambda cell, x, s, z: s},
-            {"advance": lambda cell, x, s, z: cell(x, s) + s},
-            {"advance": lambda cell, x, s, z: (cell(x, s) + s) / 2},
-        ),
-    ),
-    Mistake(
-        "function-applied-afterwards",
-        "Something more is done to the cell's result: a tanh, a ReLU, the context added. The cell's result is the new state as it is.",
-        (
-            *(
-                {"advance": lambda cell, x, s, z, f=f: f(cell(x, s))}
-                for f in (torch.tanh, torch.relu, torch.sigmoid, lambda h: torch.softmax(h, -1))
-            ),
-            {
-                "advance": lambda cell, x, s, z: (
-                    (cell(x, s) + z) if _same_width(s, z) else torch.tanh(cell(x, s))
-                )
-            },
-        ),
-    ),
-)
-"""Mistakes in one decoder step, alone and inside the decoder."""
-
-_STEP_CUTS = (
-    {"query": lambda y, s: s.detach()},
-    {"around": _step_on(embedded=lambda y: y.detach())},
-    {"around": _step_on(state=lambda s: s.detach())},
-    {"around": _step_on(keys=lambda k: k.detach())},
-    {"advance": lambda cell, x, s, z: cell(x, s.detach())},
-    {"advance": lambda cell, x, s, z: cell(x, s).detach()},
-    {"join": lambda y, z: _join(y, z.detach())},
-    {"join": lambda y, z: _join(y.detach(), z)},
-    {"look": lambda attend, q, k, m: tuple(r.detach() for r in _look(attend, q, k, m))},
-    {"look": _context_by(lambda a, k, m: (a.detach()[:, None] @ k)[:, 0])},
-    {"look": _context_by(lambda a, k, m: (a[:, None] @ k.detach())[:, 0])},
-)
-_WEIGHTS_CUT = {
-    "look": lambda attend, q, k, m: ((found := _look(attend, q, k, m))[0], found[1].detach()),
-}
-
-
-def _on_each(change: Callable[[Tensor], object]) -> Callable:
-    """Change each of several results."""
-    return lambda f: lambda *args: tuple(change(r) for r in f(*args))
-
-
-def _on_one(place: int, change: Callable[[Tensor], object]) -> Callable:
-    def outer(f):
-        def answer(*args):
-            results = list(f(*args))
-            results[place] = change(results[place])
-            return tuple(results)
-
-        return answer
-
-    return outer
-
-
-def _on_arguments(places: tuple[int, ...], change: Callable[[Tensor], Tensor]) -> Callable:
-    return lambda f: lambda *args: f(*(change(a) if i in places else a for i, a in enumerate(args)))
-
-
-def _writes_to(place: int, write: Callable[[Tensor], object]) -> Callable:
-    """Overwrites one argument after using it."""
-
-    def outer(f):
-        def answer(*args):
-            result = f(*args)
-            write(args[place])
-            return result
-
-        return answer
-
-    return outer
-
-
-def _writes_state(f: Callable) -> Callable:
-    def answer(*args):
-        result = f(*args)
-        args[1].copy_(result[0])
-        return result
-
-    return answer
-
-
-def _zeroes_keys(f: Callable) -> Callable:
-    def answer(embedded, state, keys, mask, *rest):
-        if mask is not None:
-            keys.masked_fill_(~mask[..., None], 0)
-        return f(embedded, state, keys, mask, *rest)
-
-    return answer
-
-
-def _keeps_keys(by_shape: bool) -> Callable:
-    def outer(f):
-        memory = {}
-
-        def answer(embedded, state, keys, *rest):
-            kept = memory.setdefault(tuple(keys.shape) if by_shape else None, keys)
-            return f(embedded, state, kept, *rest)
-
-        return answer
-
-    return outer
-
-
-def _mixing(places: tuple[int, ...]) -> tuple[dict, ...]:
-    """Ways of letting samples meet, in one argument or in all results."""
-    ways = (
-        lambda x: x[:1].expand_as(x),
-        lambda x: x.mean(0, keepdim=True).expand_as(x),
-        lambda x: x.flip(0),
-        lambda x: x.roll(1, 0),
-    )
-    return (
-        *({"outer": _on_arguments((place,), change)} for place in places for change in ways),
-        *({"outer": _on_each(change)} for change in ways),
-    )
-
-
-def _no_tensors(names: str) -> Mistake:
-    """Results of another kind or number."""
-
-    def recognise(failed: list[Tried]) -> set[int]:
-        nothing = (Other("NoneType"),)
-        return {
-            i
-            for i, t in enumerate(failed)
-            if t.difference.aspect == "kind"
-            and not any(getattr(r, "outputs", None) == nothing for r in t.outcome.results)
-        }
-
-    return Mistake(
-        "not-the-asked-results",
-        f"What comes back is not what was asked for: {names}, each a tensor, as one tuple.",
-        (
-            {"outer": lambda f: lambda *args: f(*args)[0]},
-            {"outer": lambda f: lambda *args: f(*args)[:-1]},
-            {"outer": lambda f: lambda *args: (*(r := f(*args)), r[0])},
-            {"outer": _on_each(lambda r: r.detach().tolist())},
-            {"outer": lambda f: lambda *args: dict(enumerate(f(*args)))},
-        ),
-        recognise=recognise,
-    )
-
-
-_SEVERAL_LAST_RESORTS = (
-    replace(CONSTANT_RESULT, variants=({"outer": _on_each(torch.ones_like)},)),
-    replace(SCALED, variants=({"outer": _on_each(lambda r: 3 * r)}, {"outer": _on_each(lambda r: r / 5)})),
-    replace(SHIFTED, variants=({"outer": _on_each(lambda r: r + 2)}, {"outer": _on_each(lambda r: r - 0.5)})),
-    *ONLY,
-)
-
-_DTYPE_VARIANTS = (
-    {"outer": _on_each(lambda r: r.float())},
-    {"outer": _on_each(lambda r: r.double())},
-    {"outer": _on_each(lambda r: r.float().to(r.dtype))},
-    {"outer": _on_each(lambda r: r.to(torch.bfloat16).to(r.dtype))},
-)
-
-
-# ---- decoder_step
-
-_STEP_LETTERS = "BSEHD"  # D stands for Dk
-
-
-def _step_sizes(draw: Draw, **fixed: int) -> dict[str, int]:
-    sizes = draw.distinct(len(_STEP_LETTERS), 2, 2 + len(_STEP_LETTERS))
-    return dict(zip(_STEP_LETTERS, sizes, strict=True)) | fixed
-
-
-def _step_case(
-    fill: Callable[..., Tensor],
-    z: dict[str, int],
-    mask: Tensor | None = None,
-    gradient: bool = False,
-    keys=None,
-) -> Case:
-    """A case of one step. A smaller share of each input reaches the cell's tanh where there are many."""
-    wide = 1.0 if z["E"] + z["D"] + z["H"] < 5 else 0.5
-    embedded, state = fill(z["B"], z["E"]), fill(z["B"], z["H"])
-    keys = fill(z["B"], z["S"], z["D"]) if keys is None else keys
-    attend = Callback("attend", {"W": fill(z["H"], z["D"])})
-    cell = Callback("cell", {"W_x": wide * fill(z["H"], z["E"] + z["D"]), "W_h": wide * fill(z["H"], z["H"])})
-    wanted = (fill(z["B"], z["H"]), fill(z["B"], z["D"]), fill(z["B"], z["S"])) if gradient else None
-    return ask(embedded, state, keys, mask, attend, cell, cotangents=wanted)
-
-
-def _ones_and_minus_ones(draw: Draw) -> Callable[..., Tensor]:
-    return lambda *shape: draw.nonzero(*shape, most=1)
-
-
-def _tiny_step(draw: Draw, mask: Tensor | None = None, gradient: bool = False, **sizes: int) -> Case:
-    z = dict.fromkeys(_STEP_LETTERS, 1) | sizes
-    return _step_case(_ones_and_minus_ones(draw), z, mask, gradient)
-
-
-def _clear_step(draw: Draw, forgets: bool, mask: Tensor | None = None, gradient: bool = False) -> Case:
-    """A step in whole numbers that saturates nothing: the cell's tanh is of 1 in both.
-
-    With state 0 all scores are 0 and the context is the mean of the keys, here 1. Otherwise the keys are
-    equal, so that the context is 1 whatever the weights are, and what the state adds is seen.
-    """
-    sign = float(draw.nonzero(1, most=1))
-    embedded, state, keys, shares = (2.0, 0.0, (2.0, 0.0), -1.0) if forgets else (-2.0, 1.0, (1.0, 1.0), 1.0)
-    one = torch.ones(1, 1)
-    wanted = tuple(draw.nonzero(1, size, most=2) for size in (1, 1, 2)) if gradient else None
-    return ask(
-        embedded * one,
-        state * one,
-        sign * torch.tensor(keys)[None, :, None],
-        mask,
-        Callback("attend", {"W": one}),
-        Callback("cell", {"W_x": torch.tensor([[1.0, sign * shares]]), "W_h": one}),
-        cotangents=wanted,
-    )
-
-
-def _step_shapes(draw: Draw) -> Iterator[Case]:
-    yield _step_case(draw.normal, _step_sizes(draw))
-    for letter in _STEP_LETTERS:
-        yield _step_case(draw.normal, _step_sizes(draw, **{letter: 1}))
-
-
-def _step_values(draw: Draw) -> Iterator[Case]:
-    yield _clear_step(draw, True)
-    yield _clear_step(draw, False)
-    yield _tiny_step(draw, S=3, D=2, H=2)
-    yield _step_case(draw.normal, _step_sizes(draw))
-    yield _step_case(draw.normal, _step_sizes(draw, S=9))
-    yield _step_case(draw.normal, dict.fromkeys(_STEP_LETTERS, 3))
-    yield _step_case(draw.normal, dict.fromkeys(_STEP_LETTERS, 2))
-    for letter in "BSH":
-        yield _step_case(draw.normal, _step_sizes(draw, **{letter: 1}))
-
-
-def _step_masks(draw: Draw) -> Iterator[Case]:
-    yield _clear_step(draw, True, torch.tensor([[True, False]]))
-    yield _tiny_step(draw, torch.tensor([[True, True, False], [False, True, True]]), B=2, S=3)
-    z = _step_sizes(draw)
-    yield _step_case(draw.normal, z, draw.prefix_mask(z["B"], z["S"]))
-    z = _step_sizes(draw, S=5)
-    yield _step_case(draw.normal, z, draw.scattered_mask(z["B"], 5))
-    yield _step_case(draw.normal, dict.fromkeys(_STEP_LETTERS, 3), draw.prefix_mask(3, 3))
-    mask = draw.prefix_mask(z["B"], 5)
-    keys = draw.normal(z["B"], 5, z["D"]).masked_fill(~mask[..., None], 1e4)
-    yield _step_case(draw.normal, z, mask, keys=keys)
-    mask = draw.prefix_mask(z["B"], 5)
-    mask[draw.integer(0, z["B"] - 1)] = False
-    yield _step_case(draw.normal, z, mask)
-
-
-def _step_gradients(draw: Draw) -> Iterator[Case]:
-    yield _clear_step(draw, True, gradient=True)
-    yield _tiny_step(draw, S=2, gradient=True)
-    yield _step_case(draw.normal, _step_sizes(draw), gradient=True)
-    z = _step_sizes(draw, B=3, S=4)
-    mask = draw.prefix_mask(3, 4)
-    mask[draw.integer(0, 2)] = False
-    yield _step_case(draw.normal, z, mask, gradient=True)
-    yield _step_case(draw.normal, dict.fromkeys(_STEP_LETTERS, 2), gradient=True)
-
-
-def _loud_step(draw: Draw) -> Case:
-    """Scores of ±20,000 and 0, exact in float32: the query saturates the tanh of `attend`."""
-    keys = 1e4 * torch.tensor([[[1.0, 0.0], [0.0, -1.0], [0.0, 0.0]]])
-    keys = torch.cat([keys, -keys])
-    attend = Callback("attend", {"W": torch.eye(2)})
-    cell = Callback("cell", {"W_x": draw.whole(2, 3), "W_h": torch.eye(2)})
-    states = 1e4 * torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    wanted = draw.normal(2, 2), draw.normal(2, 2), draw.normal(2, 3)
-    mask = torch.tensor([[True, True, True], [True, True, False]])
-    return ask(1e4 * draw.whole(2, 1), states, keys, mask, attend, cell, cotangents=wanted)
-
-
-def _step_robust(draw: Draw) -> Iterator[Case]:
-    z = _step_sizes(draw)
-    yield _tiny_step(draw, torch.tensor([[True, False]]), S=2)
-    yield _step_case(
-        lambda *s: draw.strided(draw.normal(*s)), z, draw.strided(draw.prefix_mask(z["B"], z["S"]))
-    )
-    yield _step_case(lambda *s: draw.normal(*s, dtype=torch.float64), z, draw.prefix_mask(z["B"], z["S"]))
-    yield _step_case(draw.quarters, dict.fromkeys(_STEP_LETTERS, 2), draw.prefix_mask(2, 2))
-    yield _step_case(draw.quarters, {"B": 2, "S": 3, "E": 2, "H": 3, "D": 1})
-    yield _loud_step(draw)
-    again, alike = (_step_case(draw.normal, z).calls[0] for _ in range(2))
-    other = _step_case(draw.normal, _step_sizes(draw), None).calls[0]
-    yield Case((again, alike, other, again))
-
-
-DECODER_STEP = Exercise(
-    name="decoder_step",
-    lesson=LESSON,
-    asked="One step of a decoder with attention. The state s^{i-1} (B, H) that came in is the query over all keys (B, S, Dk), by attend(queries (B, 1, H), keys, mask) -> (context (B, 1, Dk), weights (B, 1, S)). "
-    "The embedded token (B, E) joined with the context, in this order, and the state go into cell(input (B, E + Dk), state) -> (B, H). Return (state (B, H), context (B, Dk), weights (B, S)).",
-    arguments=("embedded (B, E)", "state (B, H)", "keys (B, S, Dk)", "mask (B, S)", "attend", "cell"),
-    returns=("state (B, H)", "context (B, Dk)", "weights (B, S)"),
-    reference=seqattn_ref.decoder_step,
-    build=_build_decoder_step,
-    checks=(
-        Check("It returns (state (B, H), context (B, Dk), weights (B, S))", 0.5, _step_shapes, ("shape",)),
-        Check("The weights are those for the state that came in", 1, _step_values, outputs=(2,)),
-        Check("The context is the one that attend gives", 0.5, _step_values, outputs=(1,)),
-        Check(
-            "The new state is the cell's, from the token and the context joined, and the state that came in",
-            1,
-            _step_values,
-            outputs=(0,),
-        ),
-        Check(
-            "The mask reaches the attention, whatever stands at the padding", 0.5, _step_masks, outputs=(1, 2)
-        ),
-        Check(
-            "Gradients reach the token, the state, the keys and what attend and cell learn",
-            1,
-            _step_gradients,
-            ("gradients",),
-        ),
-        Check(
-            "It works in float64 and bfloat16, on any memory layout, for large numbers, and leaves its inputs as they were",
-            0.5,
-            _step_robust,
-            ("inputs", "dtype", "values"),
-            also=finite_gradients,
-        ),
-    ),
-    mistakes=(
-        *STEP_MISTAKES,
-        Mistake(
-            "old-state-kept",
-            "The state that comes back is the one that came in. The cell's result is the new state.",
-            ({"give": lambda new, z, a, s: (s, z, a)},),
-        ),
-        Mistake(
-            "results-in-another-order",
-            "The three results have changed places. The order is the state, the context, the weights.",
-            tuple(
-                {"give": lambda new, z, a, s, order=order: tuple((new, z, a)[i] for i in order)}
-                for order in ((0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
-            ),
-        ),
-        Mistake(
-            "step-axis-left",
-            "The context or the weights still have the axis of size 1 of their one query. Take that axis away by its place: `[:, 0]` or `.squeeze(1)`.",
-            (
-                {"give": lambda new, z, a, s: (new, z[:, None], a[:, None])},
-                {"give": lambda new, z, a, s: (new, z, a[:, None])},
-                {"give": lambda new, z, a, s: (new, z[:, None], a)},
-                {"give": lambda new, z, a, s: (new[:, None], z[:, None], a[:, None])},
-                {"give": lambda new, z, a, s: (new[:, None], z, a)},
-                {"look": lambda attend, q, k, m: attend(q[:, None], k, m)},
-            ),
-        ),
-        Mistake(
-            "joined-input-returned",
-            "The second result is the cell's input, token and context joined. The context alone is asked for.",
-            (
-                {
-                    "around": lambda step: (
-                        lambda y, *rest: (lambda new, z, a: (new, _join(y, z), a))(*step(y, *rest))
-                    )
-                },
-            ),
-        ),
-        Mistake(
-            "gradient-cut",
-            "The numbers are right, but a gradient is missing: the state, the context, the weights or the keys were detached on one path. The scorer learns through the weights, so nothing may cut them off.",
-            (*_STEP_CUTS, _WEIGHTS_CUT),
-        ),
-        Mistake("detached", DETACHED.hint, ({"outer": _on_each(lambda r: r.detach())},)),
-        Mistake(
-            "bare-squeeze",
-            BARE_SQUEEZE.hint,
-            (
-                {"outer": _on_each(lambda r: r.squeeze())},
-                {"outer": _on_one(1, lambda r: r.squeeze())},
-                {"outer": _on_one(2, lambda r: r.squeeze())},
-                {"outer": _on_each(lambda r: r.squeeze(0))},
-                {
-                    "look": lambda attend, q, k, m: tuple(r.squeeze() for r in attend(q[:, None], k, m)),
-                },
-                {
-                    "look": lambda attend, q, k, m: (
-                        (found := attend(q[:, None], k, m))[0].squeeze(1),
-                        found[1].squeeze(),
-                    )
-                },
-            ),
-        ),
-        Mistake(
-            "changes-its-input",
-            CHANGES_ITS_INPUT.hint,
-            (
-                {"outer": _writes_state},
-                {"outer": _zeroes_keys},
-                {"outer": _writes_to(0, lambda y: y.add_(1))},
-                {"outer": _writes_to(2, lambda k: k.mul_(2))},
-            ),
-            recognise=CHANGES_ITS_INPUT.recognise,
-        ),
-        replace(
-            STALE_CACHE,
-            variants=(*STALE_CACHE.variants, *({"outer": _keeps_keys(by)} for by in (True, False))),
-        ),
-        Mistake("mixes-samples", MIXES_SAMPLES.hint, _mixing((0, 1, 2))),
-        Mistake(
-            "differs-from-call-to-call",
-            DIFFERENT_EACH_CALL.hint,
-            (
-                {"outer": _on_each(lambda r: r + torch.rand_like(r))},
-                {"outer": _on_one(0, lambda r: dropout(r, 0.5, True))},
-            ),
-            recognise=DIFFERENT_EACH_CALL.recognise,
-        ),
-        Mistake(
-            "hard-coded-dtype",
-            HARD_CODED_DTYPE.hint,
-            (
-                *_DTYPE_VARIANTS,
-                {"join": lambda y, z: _join(y.float(), z.float())},
-                {"join": lambda y, z: _join(y.float(), z.float()).to(y.dtype)},
-                {"query": lambda y, s: s.float()},
-            ),
-        ),
-        NEEDS_CONTIGUOUS,
-        RETURNS_NOTHING,
-        _no_tensors("the state, the context and the weights"),
-        *_SEVERAL_LAST_RESORTS,
-    ),
-    hints=(
-        "Write the order down first: the state that came in → scores and weights → context → joined with the token → the cell → the new state. Which of these does attend do for you?",
-        "attend takes queries (B, T, H), and here T is 1: state[:, None, :] has that shape. Its two results have an axis of size 1 as well; take it away with [:, 0].",
-        "Join token and context along the features: torch.cat([…, …], dim=1), the token first. Then one call of the cell, with the state that came in.",
-    ),
+from .several import (
+    DTYPES_OF_SEVERAL,
+    LAST_RESORTS_OF_SEVERAL,
+    fails_without_a_mask,
+    mixing,
+    not_the_asked_results,
+    on_arguments,
+    on_each,
+    on_one,
+    writes_to,
 )
 
 # ---- AttentionDecoder
@@ -828,15 +68,18 @@ def _make(
     hidden_dim: int,
     key_dim: int,
     attn_dim: int,
-    attention: type[nn.Module] | None = None,
+    attention: Mapping[str, object] | None = None,
 ) -> None:
+    scorer = ADDITIVE_ATTENTION.build(**attention) if attention else seqattn_ref.AdditiveAttention
     module.embedding = nn.Embedding(vocab, embed_dim)
-    module.attention = (attention or seqattn_ref.AdditiveAttention)(hidden_dim, key_dim, attn_dim)
+    module.attention = scorer(hidden_dim, key_dim, attn_dim)
     module.cell = nn.GRUCell(embed_dim + key_dim, hidden_dim)
     module.output = nn.Linear(hidden_dim, vocab)
 
 
 def _build_decoder(
+    attention=None,
+    embed=None,
     make=None,
     feed=None,
     start=None,
@@ -852,10 +95,12 @@ def _build_decoder(
 
     `feed(inputs, i, logits)` gives the tokens of step i, `start(state)` the first state, `carry(new, old,
     first)` the next one, `read(module, new, context, old, embedded)` the logits of a step, `pack(steps)` joins
-    the steps, `give(logits, weights)` makes the result. `whole(module, step, inputs, state, keys, mask)` takes
+    the steps, `give(logits, weights)` makes the result, `embed(module, tokens)` embeds, and `attention` holds
+    pieces of the scorer. `whole(module, step, inputs, state, keys, mask)` takes
     the place of the loop. The other pieces are those of one step.
     """
-    step = _one_step(**pieces)
+    step = one_step(**pieces)
+    embed = embed or (lambda module, tokens: module.embedding(tokens))
     feed = feed or (lambda inputs, i, logits: inputs[:, i])
     start = start or (lambda state: state)
     carry = carry or (lambda new, old, first: new)
@@ -867,7 +112,7 @@ def _build_decoder(
         first = state = start(state)
         logits, weights = [], []
         for i in range(inputs.shape[1]):
-            embedded = self.embedding(feed(inputs, i, logits))
+            embedded = embed(self, feed(inputs, i, logits))
             new, context, alpha = step(embedded, state, keys, mask, self.attention, self.cell)
             logits.append(read(self, new, context, state, embedded))
             weights.append(alpha)
@@ -877,7 +122,7 @@ def _build_decoder(
     class Decoder(nn.Module):
         def __init__(self, *sizes):
             super().__init__()
-            (make or _make)(self, *sizes)
+            (make or partial(_make, attention=attention))(self, *sizes)
 
         def answer(self, inputs, state, keys, mask=None):
             logits, weights = (whole or loop)(self, step, inputs, state, keys, mask)
@@ -932,8 +177,7 @@ def _born(z: dict[str, int], seed: int = 0) -> Case:
 
 
 def _tokens(draw: Draw, z: dict[str, int]) -> Tensor:
-    """Any token but 0, whose embedding does not learn where a learner takes it for padding."""
-    return draw.whole(z["B"], z["T"], low=min(1, z["V"] - 1), high=z["V"] - 1, dtype=torch.int64)
+    return draw.whole(z["B"], z["T"], low=0, high=z["V"] - 1, dtype=torch.int64)
 
 
 def _decoder_call(
@@ -948,7 +192,8 @@ def _decoder_call(
     fill = fill or draw.normal
     state = fill(z["B"], z["H"])
     keys = fill(z["B"], z["S"], z["D"]) if keys is None else keys
-    args = (_tokens(draw, z), state.to(dtype), keys.to(dtype), *(() if mask is None else (mask,)))
+    tokens = _tokens(draw, z) if state.is_contiguous() else draw.strided(_tokens(draw, z))
+    args = (tokens, state.to(dtype), keys.to(dtype), *(() if mask is None else (mask,)))
     wanted = (fill(z["B"], z["T"], z["V"]).to(dtype), fill(z["B"], z["T"], z["S"]).to(dtype))
     return Call(args, wanted if gradient else None)
 
@@ -972,7 +217,7 @@ def _set_by_hand(**values: list) -> Construct:
 
 def _halving(draw: Draw, steps: int, gradient: bool = False) -> Case:
     """A cell of zeros halves its state at each step, and the logits are the state and twice the state."""
-    state = 16.0 * draw.nonzero(1, 1, most=2)
+    state = 8.0 * draw.nonzero(1, 1, most=2)
     keys = draw.nonzero(1, 2, 1, most=2)
     inputs = torch.tensor([[1, 0, 1, 1][:steps]])
     wanted = (draw.nonzero(1, steps, 2), draw.nonzero(1, steps, 2)) if gradient else None
@@ -1017,9 +262,13 @@ def _decoder_shapes(draw: Draw) -> Iterator[Case]:
 def _one_step_only(draw: Draw) -> Iterator[Case]:
     yield _joining(draw, 1)
     yield _halving(draw, 1)
-    yield _decoder_case(draw, _SMALL | {"E": 2, "H": 2, "D": 2}, fill=_ones_and_minus_ones(draw))
+    yield _decoder_case(draw, _SMALL | {"E": 2, "H": 2, "D": 2}, fill=ones_and_minus_ones(draw))
     yield _decoder_case(draw, _few_steps(draw, T=1))
     yield _decoder_case(draw, dict.fromkeys(_LETTERS, 3) | {"T": 1})
+    z = _few_steps(draw, T=1, S=13)
+    keys = draw.normal(z["B"], 13, z["D"])
+    keys[:, 0] = 0
+    yield _decoder_case(draw, z, keys=keys)
 
 
 def _many_steps(draw: Draw) -> Iterator[Case]:
@@ -1030,11 +279,12 @@ def _many_steps(draw: Draw) -> Iterator[Case]:
     yield _decoder_case(draw, dict.fromkeys(_LETTERS, 3))
     yield _decoder_case(draw, _few_steps(draw, B=1, T=2))
     yield _decoder_case(draw, _few_steps(draw, S=1, T=2))
+    yield _decoder_case(draw, dict.fromkeys(_LETTERS, 2) | {"B": 1, "T": 12, "S": 12})
 
 
 def _decoder_masks(draw: Draw) -> Iterator[Case]:
     small = _SMALL | {"T": 2, "S": 3}
-    yield _decoder_case(draw, small, torch.tensor([[True, True, False]]), _ones_and_minus_ones(draw))
+    yield _decoder_case(draw, small, torch.tensor([[True, True, False]]), ones_and_minus_ones(draw))
     z = _few_steps(draw)
     yield _decoder_case(draw, z, draw.prefix_mask(z["B"], z["S"]))
     yield _decoder_case(draw, dict.fromkeys(_LETTERS, 3), draw.prefix_mask(3, 3))
@@ -1045,6 +295,28 @@ def _decoder_masks(draw: Draw) -> Iterator[Case]:
     mask = draw.scattered_mask(z["B"], 4)
     mask[draw.integer(0, z["B"] - 1)] = False
     yield _decoder_case(draw, z, mask)
+    yield _decoder_case(draw, _few_steps(draw, B=2, T=1, S=1), torch.tensor([[True], [False]]))
+
+
+def _loud_decoder(draw: Draw) -> Iterator[Case]:
+    """One step whose scores are near 10,000, −10,000 and 0, one sample each, and exact in float32.
+
+    The last key scores far above the others in the last sample. The two units of the scorer follow the query
+    and the key.
+    """
+    z = {"B": 3, "T": 1, "S": 4, "V": 2, "E": 1, "H": 2, "D": 2, "A": 2}
+    made = _made(ones_and_minus_ones(draw), z)
+    made.parameters["attention.W_q.weight"] = made.parameters["attention.W_k.weight"] = torch.eye(2)
+    made.parameters["attention.v.weight"] = torch.tensor([[1e4, 1.0]])
+    states = torch.tensor([[1e4, 0.0], [-1e4, 0.0], [0.0, 0.0]])
+    keys = torch.tensor([[0.0, -1e4], [0.0, 0.0], [0.0, 1e4], [5e3, 0.0]]).expand(3, -1, -1).contiguous()
+    masks = (
+        torch.tensor([[True, True, True, False], [True, False, True, False], [True, True, True, False]]),
+        torch.tensor([[True, True, True, False], [False, False, False, False], [True, True, True, False]]),
+    )
+    for mask in masks:
+        wanted = draw.normal(3, 1, 2), draw.normal(3, 1, 4)
+        yield Case((Call((_tokens(draw, z), states, keys, mask), wanted),), made)
 
 
 def _decoder_gradients(draw: Draw) -> Iterator[Case]:
@@ -1060,7 +332,7 @@ def _decoder_gradients(draw: Draw) -> Iterator[Case]:
 def _decoder_robust(draw: Draw) -> Iterator[Case]:
     z = _few_steps(draw)
     mask = draw.prefix_mask(z["B"], z["S"])
-    yield _decoder_case(draw, _SMALL | {"T": 2}, torch.tensor([[True, False]]), _ones_and_minus_ones(draw))
+    yield _decoder_case(draw, _SMALL | {"T": 2}, torch.tensor([[True, False]]), ones_and_minus_ones(draw))
     yield _decoder_case(draw, z, draw.strided(mask), lambda *s: draw.strided(draw.normal(*s)))
     yield _decoder_case(draw, z, mask, dtype=torch.float64)
     halves = dict.fromkeys(_LETTERS, 2)
@@ -1070,9 +342,10 @@ def _decoder_robust(draw: Draw) -> Iterator[Case]:
         draw, halves | {"S": 3}, torch.tensor([[True, True, False], [True, True, True]]), draw.nonzero, True
     )
     inputs, state, keys, real = loud.args
-    made = _made(_ones_and_minus_ones(draw), halves | {"S": 3})
+    made = _made(ones_and_minus_ones(draw), halves | {"S": 3})
     yield Case((Call((inputs, 1e4 * state, 1e4 * keys, real), loud.cotangents),), made)
-    again, alike = (_decoder_call(draw, z, mask) for _ in range(2))
+    yield from _loud_decoder(draw)
+    again, alike = (_decoder_call(draw, z, draw.prefix_mask(z["B"], z["S"])) for _ in range(2))
     alike = Call((again.args[0], *alike.args[1:]))
     between = _decoder_call(draw, z | {"T": 2, "S": 3})
     yield Case((again, alike, between, again), _made(draw.normal, z))
@@ -1087,7 +360,7 @@ def _whole_with(before: Callable) -> Callable:
             embedded = self.embedding(inputs[:, i])
             context, alpha = before(self, state, keys, mask, found)
             found.append((context, alpha, state))
-            state = self.cell(_join(embedded, context), state)
+            state = self.cell(joined(embedded, context), state)
             logits.append(self.output(state))
             weights.append(alpha)
         return logits, weights
@@ -1096,23 +369,23 @@ def _whole_with(before: Callable) -> Callable:
 
 
 def _first_look(self, state, keys, mask, found):
-    return found[0][:2] if found else _look(self.attention, state, keys, mask)
+    return found[0][:2] if found else look_with(self.attention, state, keys, mask)
 
 
 def _look_with_first_state(self, state, keys, mask, found):
-    return _look(self.attention, found[0][2] if found else state, keys, mask)
+    return look_with(self.attention, found[0][2] if found else state, keys, mask)
 
 
 def _look_with_the_state_before(self, state, keys, mask, found):
-    return _look(self.attention, found[-1][2] if found else state, keys, mask)
+    return look_with(self.attention, found[-1][2] if found else state, keys, mask)
 
 
 def _input_feeding(self, step, inputs, state, keys, mask):
     """Luong's order: the cell with the context of the step before, then attention from the new state."""
     logits, weights, context = [], [], torch.zeros_like(keys[:, 0])
     for i in range(inputs.shape[1]):
-        state = self.cell(_join(self.embedding(inputs[:, i]), context), state)
-        context, alpha = _look(self.attention, state, keys, mask)
+        state = self.cell(joined(self.embedding(inputs[:, i]), context), state)
+        context, alpha = look_with(self.attention, state, keys, mask)
         logits.append(self.output(state))
         weights.append(alpha)
     return logits, weights
@@ -1124,8 +397,8 @@ def _cell_first(context_of: Callable) -> Callable:
     def whole(self, step, inputs, state, keys, mask):
         logits, weights = [], []
         for i in range(inputs.shape[1]):
-            state = self.cell(_join(self.embedding(inputs[:, i]), context_of(keys, mask)), state)
-            weights.append(_look(self.attention, state, keys, mask)[1])
+            state = self.cell(joined(self.embedding(inputs[:, i]), context_of(keys, mask)), state)
+            weights.append(look_with(self.attention, state, keys, mask)[1])
             logits.append(self.output(state))
         return logits, weights
 
@@ -1151,27 +424,32 @@ def _stale_keys(by_shape: bool) -> Callable:
     return whole
 
 
-def _stale_scores(self, step, inputs, state, keys, mask):
+def _stale_scores(detached: bool) -> Callable:
     """Keeps the projected keys of the first batch of a shape; the context is made of the new keys."""
-    W_q, W_k, v = self.attention.W_q.weight, self.attention.W_k.weight, self.attention.v.weight[0]
-    kept = self.__dict__.get("projected")
-    if kept is None or kept.shape[:2] != keys.shape[:2]:
-        kept = self.__dict__["projected"] = keys @ W_k.T
 
-    def attend(queries, keys, mask):
-        scores = torch.tanh((queries @ W_q.T) + kept) @ v
-        if mask is not None:
-            scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-        alpha = torch.softmax(scores, -1)
-        alpha = (alpha if mask is None else alpha.masked_fill(~mask, 0))[:, None]
-        return alpha @ keys, alpha
+    def whole(self, step, inputs, state, keys, mask):
+        W_q, W_k, v = self.attention.W_q.weight, self.attention.W_k.weight, self.attention.v.weight[0]
+        kept = self.__dict__.get("projected")
+        if kept is None or kept.shape[:2] != keys.shape[:2]:
+            kept = keys @ W_k.T
+            kept = self.__dict__["projected"] = kept.detach() if detached else kept
 
-    logits, weights = [], []
-    for i in range(inputs.shape[1]):
-        state, _, alpha = step(self.embedding(inputs[:, i]), state, keys, mask, attend, self.cell)
-        logits.append(self.output(state))
-        weights.append(alpha)
-    return logits, weights
+        def attend(queries, keys, mask):
+            scores = torch.tanh((queries @ W_q.T) + kept) @ v
+            if mask is not None:
+                scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+            alpha = torch.softmax(scores, -1)
+            alpha = (alpha if mask is None else alpha.masked_fill(~mask, 0))[:, None]
+            return alpha @ keys, alpha
+
+        logits, weights = [], []
+        for i in range(inputs.shape[1]):
+            state, _, alpha = step(self.embedding(inputs[:, i]), state, keys, mask, attend, self.cell)
+            logits.append(self.output(state))
+            weights.append(alpha)
+        return logits, weights
+
+    return whole
 
 
 def _kept_state(self, step, inputs, state, keys, mask):
@@ -1185,6 +463,105 @@ def _kept_state(self, step, inputs, state, keys, mask):
         weights.append(alpha)
     self.__dict__["kept"] = state.detach()
     return logits, weights
+
+
+def _keeps_in_module(place: int) -> Callable:
+    """Keeps the keys or the mask of the first call until one of another shape comes."""
+
+    def whole(self, step, inputs, state, keys, mask):
+        args = [keys, mask]
+        kept = self.__dict__.get("kept")
+        if args[place] is not None:
+            if kept is None or kept.shape != args[place].shape:
+                kept = self.__dict__["kept"] = args[place].detach().clone()
+            args[place] = kept
+        logits, weights = [], []
+        for i in range(inputs.shape[1]):
+            state, _, alpha = step(self.embedding(inputs[:, i]), state, *args, self.attention, self.cell)
+            logits.append(self.output(state))
+            weights.append(alpha)
+        return logits, weights
+
+    return whole
+
+
+def _mask_by_step(of_step: Callable[[Tensor | None, Tensor, int, list[Tensor]], Tensor | None]) -> Callable:
+    """Another mask at each step, made of the mask, the keys, the step's number and the weights so far."""
+
+    def whole(self, step, inputs, state, keys, mask):
+        logits, weights = [], []
+        for i in range(inputs.shape[1]):
+            here = of_step(mask, keys, i, weights)
+            state, _, alpha = step(self.embedding(inputs[:, i]), state, keys, here, self.attention, self.cell)
+            logits.append(self.output(state))
+            weights.append(alpha)
+        return logits, weights
+
+    return whole
+
+
+def _all_open(mask: Tensor | None, keys: Tensor) -> Tensor:
+    return torch.ones_like(keys[..., 0], dtype=torch.bool) if mask is None else mask
+
+
+def _places(keys: Tensor) -> Tensor:
+    return torch.arange(keys.shape[1])
+
+
+def _used_keys(weights: list[Tensor]) -> Tensor:
+    return sum(one_hot(w.argmax(1), w.shape[1]) for w in weights).bool()
+
+
+def _adds_up(self, step, inputs, state, keys, mask):
+    """The cell gets the sum of all contexts so far."""
+    total, logits, weights = torch.zeros_like(keys[:, 0]), [], []
+    for i in range(inputs.shape[1]):
+        context, alpha = look_with(self.attention, state, keys, mask)
+        total = total + context
+        state = self.cell(joined(self.embedding(inputs[:, i]), total), state)
+        logits.append(self.output(state))
+        weights.append(alpha)
+    return logits, weights
+
+
+def _late_context(self, step, inputs, state, keys, mask):
+    """The cell gets the context of the step before."""
+    late, logits, weights = torch.zeros_like(keys[:, 0]), [], []
+    for i in range(inputs.shape[1]):
+        context, alpha = look_with(self.attention, state, keys, mask)
+        state, late = self.cell(joined(self.embedding(inputs[:, i]), late), state), context
+        logits.append(self.output(state))
+        weights.append(alpha)
+    return logits, weights
+
+
+def _gru_by_hand(gates: str, keep: bool = True, reset_first: bool = False) -> dict:
+    """A GRU written out of the cell's weights: `gates` names the rows of the first two gates in their order,
+    `keep` is False where the update gate is read the other way round.
+    """
+
+    def advance(cell, x, state, context):
+        if x.shape[1] != cell.weight_ih.shape[1]:
+            return cell(x, state)
+        one_x, two_x, n_x = (x @ cell.weight_ih.T + cell.bias_ih).chunk(3, 1)
+        (W_1, W_2, W_n), (b_1, b_2, b_n) = cell.weight_hh.chunk(3), cell.bias_hh.chunk(3)
+        one, two = torch.sigmoid(one_x + state @ W_1.T + b_1), torch.sigmoid(two_x + state @ W_2.T + b_2)
+        r, u = (one, two) if gates == "ru" else (two, one)
+        u = u if keep else 1 - u
+        n = torch.tanh(n_x + ((r * state) @ W_n.T + b_n if reset_first else r * (state @ W_n.T + b_n)))
+        return u * state + (1 - u) * n
+
+    return {"advance": advance}
+
+
+def _inside(ids: str, per_mistake: int = 1) -> tuple[Mistake, ...]:
+    """Mistakes of the scorer that a learner brings into the decoder."""
+    wanted = ids.split()
+    return tuple(
+        Mistake(m.id, m.hint, tuple({"attention": v} for v in m.variants[:per_mistake]))
+        for m in ADDITIVE_ATTENTION.mistakes
+        if m.id in wanted
+    )
 
 
 def _own_words(inputs: Tensor, i: int, logits: list[Tensor]) -> Tensor:
@@ -1241,15 +618,6 @@ def _filled(change: Callable[[Tensor], object]) -> Callable:
         for parameter in module.parameters():
             with torch.no_grad():
                 change(parameter)
-
-    return make
-
-
-def _one_filled(name: str, change: Callable[[Tensor], object]) -> Callable:
-    def make(module, *sizes):
-        _make(module, *sizes)
-        with torch.no_grad():
-            change(module.get_parameter(name))
 
     return make
 
@@ -1347,6 +715,8 @@ ATTENTION_DECODER = Exercise(
                 {"start": torch.zeros_like},
                 {"start": torch.ones_like},
                 {"start": torch.tanh},
+                {"start": lambda state: state.clamp(-1, 1)},
+                {"start": lambda state: state.clamp(-10, 10)},
             ),
         ),
         Mistake(
@@ -1355,7 +725,7 @@ ATTENTION_DECODER = Exercise(
             (
                 *STEP_MISTAKES[0].variants,
                 {"whole": _input_feeding},
-                *({"whole": _cell_first(made)} for made in (_no_context, _mean_of_keys)),
+                *({"whole": _cell_first(made)} for made in (no_context, mean_of_keys)),
             ),
         ),
         Mistake(
@@ -1369,6 +739,63 @@ ATTENTION_DECODER = Exercise(
             (
                 {"whole": _whole_with(_first_look)},
                 {"whole": _whole_with(_look_with_first_state)},
+                {
+                    "give": lambda logits, weights: (
+                        logits,
+                        weights.mean(1, keepdim=True).expand_as(weights),
+                    )
+                },
+            ),
+        ),
+        Mistake(
+            "context-one-step-late",
+            "The cell gets the context of the step before, or the sum of all so far. The context that a step finds goes into the cell at that very step.",
+            ({"whole": _late_context}, {"whole": _adds_up}),
+        ),
+        Mistake(
+            "mask-by-step",
+            "The mask changes from step to step: some keys are hidden that the mask leaves open, or the mask is used at some steps only. Every step may look at all real keys, before and after its own place.",
+            (
+                {"whole": _mask_by_step(lambda m, k, i, w: m if i == 0 else None)},
+                {"whole": _mask_by_step(lambda m, k, i, w: None if i == 0 else m)},
+                {"whole": _mask_by_step(lambda m, k, i, w: _all_open(m, k) & (_places(k) <= i))},
+                {"whole": _mask_by_step(lambda m, k, i, w: _all_open(m, k) & (_places(k) >= i))},
+                {"whole": _mask_by_step(lambda m, k, i, w: _all_open(m, k) & ((_places(k) - i).abs() <= 10))},
+                {"whole": _mask_by_step(lambda m, k, i, w: _all_open(m, k) & ~_used_keys(w) if w else m)},
+            ),
+        ),
+        Mistake(
+            "padding-guessed",
+            "Keys of zeros are taken for padding. The mask says what is padding; a real key may hold zeros.",
+            ({"whole": _mask_by_step(lambda m, k, i, w: _all_open(m, k) & k.any(-1))},),
+        ),
+        Mistake(
+            "token-0-is-padding",
+            "Token 0 is treated apart: its embedding is kept at 0 or never learns (padding_idx=0). For this decoder it is a token like any other; what is padding, the loss knows by its mask.",
+            (
+                {"make": _with_modules(embedding=lambda V, E, H, D, A: nn.Embedding(V, E, padding_idx=0))},
+                {"embed": lambda m, t: m.embedding(t) * (t > 0)[:, None]},
+            ),
+        ),
+        Mistake(
+            "embedding-changed",
+            "Something is done to the embedded token: a scale, a ReLU, a tanh. It is joined with the context as it is.",
+            tuple(
+                {"embed": lambda m, t, f=f: f(m.embedding(t))}
+                for f in (
+                    lambda y: y * y.shape[1] ** 0.5,
+                    torch.relu,
+                    torch.tanh,
+                )
+            ),
+        ),
+        Mistake(
+            "gru-by-hand",
+            "The GRU is written by hand, and its gates are not those of nn.GRUCell: their order is r, u, n, u keeps the old state, and r acts after the product with W_hh. Calling self.cell does all this.",
+            (
+                _gru_by_hand("ur"),
+                _gru_by_hand("ru", keep=False),
+                _gru_by_hand("ru", reset_first=True),
             ),
         ),
         Mistake(
@@ -1453,6 +880,12 @@ ATTENTION_DECODER = Exercise(
                     )
                 },
                 {"pack": lambda steps: torch.cat(steps).view(len(steps[0]), len(steps), -1)},
+                {
+                    "give": lambda logits, weights: (
+                        logits.transpose(0, 1).reshape(logits.shape),
+                        weights,
+                    )
+                },
             ),
         ),
         Mistake(
@@ -1470,8 +903,8 @@ ATTENTION_DECODER = Exercise(
             (
                 {"read": lambda m, new, z, old, y: m.output(old)},
                 {"read": lambda m, new, z, old, y: m.output(z)},
-                {"read": lambda m, new, z, old, y: m.output(z if _same_width(new, z) else new)},
-                {"read": lambda m, new, z, old, y: m.output(new + z if _same_width(new, z) else new)},
+                {"read": lambda m, new, z, old, y: m.output(z if same_width(new, z) else new)},
+                {"read": lambda m, new, z, old, y: m.output(new + z if same_width(new, z) else new)},
                 {"read": lambda m, new, z, old, y: m.output(y)},
                 {"read": lambda m, new, z, old, y: m.output(new + old)},
             ),
@@ -1487,7 +920,7 @@ ATTENTION_DECODER = Exercise(
             (
                 {
                     "read": lambda m, new, z, old, y: (
-                        new @ m.embedding.weight.T if _same_width(new, y) else m.output(new)
+                        new @ m.embedding.weight.T if same_width(new, y) else m.output(new)
                     )
                 },
             ),
@@ -1507,11 +940,18 @@ ATTENTION_DECODER = Exercise(
             ),
         ),
         Mistake(
-            "output-bias-missing",
-            "The logits lack the bias of the output layer.",
+            "bias-missing",
+            "The output layer or the cell lacks its bias: nn.Linear and nn.GRUCell have one unless they are told otherwise.",
             (
                 {"read": lambda m, new, z, old, y: new @ m.output.weight.T},
                 {"make": _with_modules(output=lambda V, E, H, D, A: nn.Linear(H, V, bias=False))},
+                {"make": _with_modules(cell=lambda V, E, H, D, A: nn.GRUCell(E + D, H, bias=False))},
+            ),
+            recognise=_has_parameter(
+                lambda names: (
+                    names < _RIGHT_NAMES
+                    and _RIGHT_NAMES - names <= {"output.bias", "cell.bias_ih", "cell.bias_hh"}
+                )
             ),
         ),
         Mistake(
@@ -1537,7 +977,17 @@ ATTENTION_DECODER = Exercise(
             "cell-arguments-swapped",
             "attend-arguments-swapped",
             "state-is-the-context",
+            "attend-unpacked-the-other-way",
+            "attend-not-used",
         ),
+        *_inside(
+            "tanh-missing tanh-after-v product-instead-of-sum difference-instead-of-sum v-missing"
+            " key-ignored divided-by-size softmax-over-batch masked-scores-set-to-zero nan-on-empty-row"
+            " uniform-on-empty-row nan-gradient-on-empty-row zero-times-infinity naive-exp maximum-counts-masked"
+            " wrong-scale softmax-missing sigmoid-instead-of-softmax hard-maximum"
+        ),
+        *_inside("another-activation weights-swapped", 2),
+        *_inside("mask-fill-too-small", 4),
         Mistake(
             "mask-required",
             "Without a mask the call fails. The mask is optional: give it the default None and hand it on.",
@@ -1551,6 +1001,7 @@ ATTENTION_DECODER = Exercise(
                     )
                 },
             ),
+            recognise=fails_without_a_mask,
         ),
         Mistake(
             "old-state-kept",
@@ -1578,7 +1029,7 @@ ATTENTION_DECODER = Exercise(
             "The cell gets the context in place of the state.",
             (
                 {"advance": lambda cell, x, s, z: cell(x, z)},
-                {"advance": lambda cell, x, s, z: cell(x, z if _same_width(s, z) else s)},
+                {"advance": lambda cell, x, s, z: cell(x, z if same_width(s, z) else s)},
             ),
         ),
         Mistake(
@@ -1675,7 +1126,10 @@ ATTENTION_DECODER = Exercise(
                 *({"make": _one_in_a_list(n)} for n in ("attention", "embedding", "output")),
             ),
             recognise=_has_parameter(
-                lambda names: names < _RIGHT_NAMES and _RIGHT_NAMES - names != {"output.bias"}
+                lambda names: (
+                    names < _RIGHT_NAMES
+                    and not _RIGHT_NAMES - names <= {"output.bias", "cell.bias_ih", "cell.bias_hh"}
+                )
             ),
         ),
         *without(
@@ -1696,23 +1150,31 @@ ATTENTION_DECODER = Exercise(
                 {"read": lambda m, new, z, old, y: m.output(new.detach())},
                 {"read": lambda m, new, z, old, y: m.output(new).detach()},
                 {"give": lambda logits, weights: (logits, weights.detach())},
-                *_STEP_CUTS,
+                *STEP_CUTS,
             ),
         ),
-        Mistake("detached", DETACHED.hint, ({"outer": _on_each(lambda r: r.detach())},)),
+        Mistake("detached", DETACHED.hint, ({"outer": on_each(lambda r: r.detach())},)),
         Mistake(
             "results-in-another-order",
             "The two results have changed places: the logits come first, then the weights.",
             ({"give": lambda logits, weights: (weights, logits)},),
         ),
         Mistake(
+            "arguments-in-another-order",
+            "The arguments are taken in another order than they come: inputs, state, keys, mask.",
+            (
+                {"outer": lambda f: lambda i, s, k, m: f(i, k, s, m)},
+                {"outer": lambda f: lambda i, s, k, m: f(s, i, k, m)},
+            ),
+        ),
+        Mistake(
             "bare-squeeze",
             BARE_SQUEEZE.hint,
             (
-                {"outer": _on_each(lambda r: r.squeeze())},
-                {"outer": _on_one(1, lambda r: r.squeeze())},
-                {"outer": _on_each(lambda r: r.squeeze(1))},
-                {"outer": _on_each(lambda r: r.squeeze(0))},
+                {"outer": on_each(lambda r: r.squeeze())},
+                {"outer": on_one(1, lambda r: r.squeeze())},
+                {"outer": on_each(lambda r: r.squeeze(1))},
+                {"outer": on_each(lambda r: r.squeeze(0))},
                 {"look": lambda attend, q, k, m: tuple(r.squeeze() for r in attend(q[:, None], k, m))},
                 {
                     "look": lambda attend, q, k, m: (
@@ -1726,13 +1188,13 @@ ATTENTION_DECODER = Exercise(
             "changes-its-input",
             CHANGES_ITS_INPUT.hint,
             (
-                {"outer": _writes_to(1, lambda s: s.mul_(2))},
+                {"outer": writes_to(1, lambda s: s.mul_(2))},
                 {
                     "outer": lambda f: (
                         lambda i, s, k, m: f(i, s, k if m is None else k.masked_fill_(~m[..., None], 0), m)
                     )
                 },
-                {"outer": _writes_to(0, lambda i: i.zero_())},
+                {"outer": writes_to(0, lambda i: i.zero_())},
             ),
             recognise=CHANGES_ITS_INPUT.recognise,
         ),
@@ -1741,16 +1203,26 @@ ATTENTION_DECODER = Exercise(
             "Something of an earlier call is used again: the keys, their projection or the last state. What is kept must belong to one source sentence only.",
             (
                 *({"whole": _stale_keys(by_shape)} for by_shape in (True, False)),
-                {"whole": _stale_scores},
+                *({"whole": _keeps_in_module(place)} for place in (0, 1)),
+                *({"whole": _stale_scores(detached)} for detached in (True, False)),
                 {"whole": _kept_state},
             ),
         ),
-        Mistake("mixes-samples", MIXES_SAMPLES.hint, _mixing((1, 2))),
+        Mistake(
+            "mixes-samples",
+            MIXES_SAMPLES.hint,
+            (
+                *mixing((1, 2)),
+                {"outer": on_arguments((0,), lambda x: x[:1].expand_as(x))},
+                {"outer": on_arguments((0,), lambda x: x.flip(0))},
+                {"join": lambda y, z: torch.cat([y.flatten(), z.flatten()]).view(len(y), -1)},
+            ),
+        ),
         Mistake(
             "dropout-at-evaluation",
             "The same call gives another result each time, though the module is in eval mode: F.dropout needs training=self.training, and no parameter may be made anew in forward.",
             (
-                {"outer": _on_each(lambda r: dropout(r, 0.3, True))},
+                {"outer": on_each(lambda r: dropout(r, 0.3, True))},
                 {"read": lambda m, new, z, old, y: m.output(dropout(new, 0.3, True))},
                 {"carry": lambda new, old, first: dropout(new, 0.3, True)},
             ),
@@ -1760,7 +1232,8 @@ ATTENTION_DECODER = Exercise(
             "hard-coded-dtype",
             HARD_CODED_DTYPE.hint,
             (
-                *_DTYPE_VARIANTS,
+                *DTYPES_OF_SEVERAL,
+                *STEP_DTYPES,
                 {"start": lambda s: s.float()},
                 {"give": lambda logits, weights: (logits, weights.float())},
                 {"give": lambda logits, weights: (logits.float(), weights)},
@@ -1768,8 +1241,8 @@ ATTENTION_DECODER = Exercise(
         ),
         NEEDS_CONTIGUOUS,
         RETURNS_NOTHING,
-        _no_tensors("the logits and the weights"),
-        *_SEVERAL_LAST_RESORTS,
+        not_the_asked_results("the logits and the weights"),
+        *LAST_RESORTS_OF_SEVERAL,
     ),
     hints=(
         "In __init__ make the four parts under their names. The cell's input is token and context joined, so it takes embed_dim + key_dim numbers; the attention's queries are states, of size hidden_dim.",
@@ -1779,427 +1252,5 @@ ATTENTION_DECODER = Exercise(
     ),
 )
 
-# ---- alignment_gradient
-
-
-def _pull(keys: Tensor, grad_context: Tensor) -> Tensor:
-    return torch.einsum("bsd,bd->bs", keys, grad_context)
-
-
-def _back(weights: Tensor, grad_weights: Tensor) -> Tensor:
-    return weights * (grad_weights - (weights * grad_weights).sum(1, keepdim=True))
-
-
-def _spread(query: Tensor, grad_scores: Tensor, keys: Tensor) -> Tensor:
-    return torch.einsum("bq,bs,bsd->qd", query, grad_scores, keys)
-
-
-def _build_alignment_gradient(pull=None, back=None, spread=None, give=None, outer=None):
-    """Out of three pieces: `pull` to the weights, `back` to the scores, `spread` to W.
-
-    `pull(keys, grad_context, query, weights)`, `back(weights, grad_weights)` and
-    `spread(query, grad_scores, keys, weights, grad_weights, grad_context)`.
-    """
-
-    def answer(query, keys, weights, grad_context):
-        grad_weights = pull(keys, grad_context, query, weights) if pull else _pull(keys, grad_context)
-        grad_scores = (back or _back)(weights, grad_weights)
-        if spread:
-            grad_W = spread(query, grad_scores, keys, weights, grad_weights, grad_context)
-        else:
-            grad_W = _spread(query, grad_scores, keys)
-        return give(grad_scores, grad_W) if give else (grad_scores, grad_W)
-
-    return wrapped(outer, answer)
-
-
-def _by_logarithm(f: Callable) -> Callable:
-    """Makes scores of the weights and asks autograd."""
-
-    def answer(query, keys, weights, grad_context):
-        with torch.enable_grad():
-            scores = weights.log()
-            scores = scores if scores.requires_grad else scores.requires_grad_()
-            context = (torch.softmax(scores, 1)[:, None] @ keys)[:, 0]
-            (grad_scores,) = torch.autograd.grad(context, scores, grad_context, create_graph=True)
-        return grad_scores, _spread(query, grad_scores, keys)
-
-    return answer
-
-
-_GRADIENT_LETTERS = "BSQD"  # Q stands for Dq, D for Dk
-
-
-def _gradient_sizes(draw: Draw, **fixed: int) -> dict[str, int]:
-    return dict(zip(_GRADIENT_LETTERS, draw.distinct(4, 2, 6), strict=True)) | fixed
-
-
-def _gradient_call(
-    draw: Draw,
-    z: dict[str, int],
-    weights: Tensor | None = None,
-    fill=None,
-    dtype: torch.dtype = torch.float32,
-    layout: Callable[[Tensor], Tensor] = lambda t: t,
-    gradient: bool = False,
-) -> Call:
-    fill = fill or draw.normal
-    if weights is None:
-        weights = torch.softmax(draw.normal(z["B"], z["S"], dtype=torch.float64), 1)
-    args = fill(z["B"], z["Q"]), fill(z["B"], z["S"], z["D"]), weights, fill(z["B"], z["D"])
-    wanted = (draw.normal(z["B"], z["S"]), draw.normal(z["Q"], z["D"])) if gradient else None
-    return Call(tuple(layout(a.to(dtype)) for a in args), wanted)
-
-
-def _gradient_case(*args, **kwargs) -> Case:
-    return Case((_gradient_call(*args, **kwargs),))
-
-
-def _by_hand(draw: Draw, weights: list, **sizes: int) -> Case:
-    weights = torch.tensor(weights)
-    z = {"B": weights.shape[0], "S": weights.shape[1], "Q": 1, "D": 1} | sizes
-    return _gradient_case(draw, z, weights, draw.nonzero)
-
-
-def _gradient_shapes(draw: Draw) -> Iterator[Case]:
-    yield _gradient_case(draw, _gradient_sizes(draw))
-    for letter in _GRADIENT_LETTERS:
-        yield _gradient_case(draw, _gradient_sizes(draw, **{letter: 1}))
-
-
-def _gradient_values(draw: Draw) -> Iterator[Case]:
-    # Whole numbers: the keys and g differ, so that the gradient is not 0.
-    yield ask(
-        2 * draw.nonzero(1, 1, most=1),
-        torch.tensor([[[3.0], [-1.0]]]) * draw.nonzero(1, most=1),
-        torch.tensor([[0.5, 0.5]]),
-        2 * draw.nonzero(1, 1, most=1),
-    )
-    yield _by_hand(draw, [[0.5, 0.25, 0.25]])
-    yield _by_hand(draw, [[0.5, 0.5], [0.25, 0.75]], Q=2, D=2)
-    yield _gradient_case(draw, _gradient_sizes(draw))
-    yield _gradient_case(draw, _gradient_sizes(draw, S=9))
-    yield _gradient_case(draw, dict.fromkeys(_GRADIENT_LETTERS, 3))
-    yield _gradient_case(draw, dict.fromkeys(_GRADIENT_LETTERS, 2))
-    for letter in _GRADIENT_LETTERS:
-        yield _gradient_case(draw, _gradient_sizes(draw, **{letter: 1}))
-
-
-def _gradient_hidden(draw: Draw) -> Iterator[Case]:
-    yield _by_hand(draw, [[0.5, 0.5, 0.0]])
-    yield _by_hand(draw, [[0.0, 1.0]])
-    yield _by_hand(draw, [[0.0, 0.0], [0.5, 0.5]])
-    z = _gradient_sizes(draw, B=3, S=4)
-    mask = draw.prefix_mask(3, 4)
-    mask[draw.integer(0, 2)] = False
-    weights = torch.softmax(draw.normal(3, 4).masked_fill(~mask, -1e9), 1).masked_fill(~mask, 0)
-    query, keys, weights, grad = _gradient_call(draw, z, weights).args
-    yield ask(query, keys.masked_fill(~mask[..., None], 1e4), weights, grad)
-
-
-def _gradient_robust(draw: Draw) -> Iterator[Case]:
-    yield _by_hand(draw, [[0.75, 0.25]])
-    z = _gradient_sizes(draw)
-    yield _gradient_case(draw, z, layout=draw.strided)
-    yield _gradient_case(draw, z, dtype=torch.float64)
-    weights = torch.tensor([[0.5, 0.5], [0.25, 0.75]])
-    yield _gradient_case(
-        draw, dict.fromkeys(_GRADIENT_LETTERS, 2), weights, draw.quarters, dtype=torch.bfloat16
-    )
-    yield _gradient_case(draw, z, gradient=True)
-    large = ask(
-        draw.nonzero(2, 2, most=2),
-        1e4 * draw.nonzero(2, 2, 2, most=1),
-        torch.tensor([[0.5, 0.5], [1.0, 0.0]]),
-        draw.nonzero(2, 2, most=1),
-    )
-    yield large
-    again, alike = (_gradient_call(draw, z) for _ in range(2))
-    other = _gradient_call(draw, _gradient_sizes(draw))
-    yield Case((again, alike, other, again))
-
-
-def _back_by(formula: Callable[[Tensor, Tensor], Tensor]) -> dict:
-    return {"back": formula}
-
-
-def _spread_by(formula: Callable) -> dict:
-    return {"spread": lambda q, e, k, a, ga, g: formula(q, e, k, a, ga, g)}
-
-
-ALIGNMENT_GRADIENT = Exercise(
-    name="alignment_gradient",
-    lesson=LESSON,
-    asked="For e_j = qᵀ W h_j, α = softmax(e) and z = Σ_j α_j h_j, carry the gradient g of the loss with respect to z back by hand. From query (B, Dq), keys (B, S, Dk), weights α (B, S) and g (B, Dk) "
-    "give the gradient with respect to the scores e, (B, S), and with respect to W, (Dq, Dk), summed over the batch.",
-    arguments=("query (B, Dq)", "keys (B, S, Dk)", "weights (B, S)", "grad_context (B, Dk)"),
-    returns=("grad_scores (B, S)", "grad_W (Dq, Dk)"),
-    reference=seqattn_ref.alignment_gradient,
-    build=_build_alignment_gradient,
-    checks=(
-        Check("It returns (grad_scores (B, S), grad_W (Dq, Dk))", 0.5, _gradient_shapes, ("shape",)),
-        Check(
-            "The gradient of the scores is the one that autograd gives", 1.5, _gradient_values, outputs=(0,)
-        ),
-        Check("So is the gradient of W, summed over keys and samples", 1.5, _gradient_values, outputs=(1,)),
-        Check(
-            "A key of weight 0 adds nothing, whatever stands there, and a sample without any weight gets 0",
-            0.5,
-            _gradient_hidden,
-        ),
-        Check(
-            "It works in float64 and bfloat16, on any memory layout, for large numbers, and leaves its inputs as they were",
-            1,
-            _gradient_robust,
-            ("inputs", "dtype", "values", "gradients"),
-        ),
-    ),
-    mistakes=(
-        Mistake(
-            "jacobian-forgotten",
-            "This is gᵀ h_j, the gradient with respect to the weights. The scores lie behind the softmax: its derivative is still missing.",
-            (_back_by(lambda a, ga: ga),),
-        ),
-        Mistake(
-            "jacobian-diagonal-only",
-            "Only the diagonal of the softmax's Jacobian is used: α_j(1 − α_j). But raising one score lowers all the other weights, and their gradients count too.",
-            (_back_by(lambda a, ga: a * (1 - a) * ga),),
-        ),
-        Mistake(
-            "common-term-missing",
-            "This is α_j gᵀh_j alone. What all weights lose when one score rises still has to be taken away: it is the same number for the whole row, gᵀz.",
-            (_back_by(lambda a, ga: a * ga),),
-        ),
-        Mistake(
-            "outer-weight-missing",
-            "The common term is taken away, but the result is not multiplied by the weight of its own key.",
-            (_back_by(lambda a, ga: ga - (a * ga).sum(1, keepdim=True)),),
-        ),
-        Mistake(
-            "plain-mean-of-gradients",
-            "A plain mean or sum over the keys is taken away. Each key counts in it as much as its weight.",
-            (
-                _back_by(lambda a, ga: a * (ga - ga.mean(1, keepdim=True))),
-                _back_by(lambda a, ga: a * (ga - ga.sum(1, keepdim=True))),
-                _back_by(lambda a, ga: a * (ga - (a * ga).mean(1, keepdim=True))),
-            ),
-        ),
-        Mistake(
-            "plus-instead-of-minus",
-            "A sign is the wrong way round. Raising one score takes weight away from the others, so the common term is subtracted.",
-            (
-                _back_by(lambda a, ga: a * (ga + (a * ga).sum(1, keepdim=True))),
-                _back_by(lambda a, ga: a * ((a * ga).sum(1, keepdim=True) - ga)),
-            ),
-        ),
-        Mistake(
-            "square-of-the-weight",
-            "The own weight counts twice: check where α_j stands in the product.",
-            (
-                _back_by(lambda a, ga: a * ga - a * a * ga.sum(1, keepdim=True)),
-                _back_by(lambda a, ga: a * a * (ga - (a * ga).sum(1, keepdim=True))),
-            ),
-        ),
-        Mistake(
-            "wrong-axis",
-            "The sum runs over another axis than the keys. Each sample has a softmax of its own, over its keys.",
-            (
-                _back_by(lambda a, ga: a * (ga - (a * ga).sum(0, keepdim=True))),
-                _back_by(lambda a, ga: a * (ga - (a * ga).sum())),
-            ),
-        ),
-        Mistake(
-            "missing-axis",
-            "The sum over the keys has lost its axis, and is then lined up with the wrong one. Keep it with keepdim=True.",
-            (_back_by(lambda a, ga: a * (ga - (a * ga).sum(1))),),
-        ),
-        Mistake(
-            "weights-taken-for-scores",
-            "A softmax is applied to the weights first. They are the softmax's result already.",
-            (_back_by(lambda a, ga: _back(torch.softmax(a, 1), ga)),),
-        ),
-        Mistake(
-            "keys-left-out",
-            "The gradient with respect to a weight α_j is gᵀ h_j: it depends on the key. Here the keys play no part, or only their sum does.",
-            (
-                {"pull": lambda k, g, q, a: g.sum(1, keepdim=True).expand_as(a)},
-                {"pull": lambda k, g, q, a: k.sum(2)},
-                {"pull": lambda k, g, q, a: _pull(k.mean(1, keepdim=True).expand_as(k), g)},
-                {"pull": lambda k, g, q, a: k.mean(2) * g.mean(1, keepdim=True)},
-            ),
-        ),
-        Mistake(
-            "query-instead-of-gradient",
-            "The query meets the keys where the gradient g of the context should: ∂L/∂α_j is gᵀ h_j.",
-            (
-                {"pull": lambda k, g, q, a: _pull(k, q)},
-                {"pull": lambda k, g, q, a: _pull(k, q if _same_width(q, g) else g)},
-            ),
-        ),
-        Mistake(
-            "weight-counted-in-the-context",
-            "The weights are already in gᵀ h_j: the derivative of z = Σ α_j h_j with respect to α_j is h_j alone.",
-            (
-                {"pull": lambda k, g, q, a: a * _pull(k, g)},
-                {"pull": lambda k, g, q, a: _pull(k, g) / k.shape[2]},
-                {"pull": lambda k, g, q, a: _pull(k, g) / k.shape[2] ** 0.5},
-            ),
-        ),
-        Mistake(
-            "gradient-transposed",
-            "W's gradient has the axes of W the other way round. W is (Dq, Dk): its rows belong to the query, its columns to the key.",
-            (
-                {"give": lambda e, W: (e, W.T)},
-                {"give": lambda e, W: (e, W.T if W.shape[0] == W.shape[1] else W)},
-                {"give": lambda e, W: (e, W.T.reshape(W.shape))},
-            ),
-        ),
-        Mistake(
-            "averaged-over-the-batch",
-            "W's gradient is averaged over the samples, or over the keys. A gradient adds up what every use of W says: sum over both.",
-            (
-                _spread_by(lambda q, e, k, a, ga, g: _spread(q, e, k) / len(q)),
-                _spread_by(lambda q, e, k, a, ga, g: _spread(q, e, k) / k.shape[1]),
-                _spread_by(lambda q, e, k, a, ga, g: _spread(q, e, k) / (len(q) * k.shape[1])),
-            ),
-        ),
-        Mistake(
-            "not-summed-over-the-batch",
-            "There is one matrix for each sample. All samples share W, so its gradient is their sum.",
-            (
-                _spread_by(lambda q, e, k, a, ga, g: torch.einsum("bq,bs,bsd->bqd", q, e, k)),
-                _spread_by(lambda q, e, k, a, ga, g: torch.einsum("bq,bs,bsd->bsqd", q, e, k)),
-                _spread_by(lambda q, e, k, a, ga, g: torch.einsum("bq,bs,bsd->sqd", q, e, k)),
-            ),
-        ),
-        Mistake(
-            "one-sample-only",
-            "W's gradient comes from one sample of the batch. Every sample adds to it.",
-            (
-                _spread_by(lambda q, e, k, a, ga, g: _spread(q[-1:], e[-1:], k[-1:])),
-                _spread_by(lambda q, e, k, a, ga, g: _spread(q[:1], e[:1], k[:1])),
-            ),
-        ),
-        Mistake(
-            "one-key-only",
-            "W's gradient comes from one key of each sample. Every score e_j depends on W, so every key adds to it.",
-            (
-                _spread_by(lambda q, e, k, a, ga, g: _spread(q, e[:, -1:], k[:, -1:])),
-                _spread_by(lambda q, e, k, a, ga, g: _spread(q, e[:, :1], k[:, :1])),
-                _spread_by(
-                    lambda q, e, k, a, ga, g: _spread(q, e * one_hot(a.argmax(1), k.shape[1]).to(e.dtype), k)
-                ),
-            ),
-        ),
-        Mistake(
-            "sums-before-products",
-            "Sums are taken before the product: the gradients of the scores and the keys were each summed first, and then multiplied. Multiply ∂L/∂e_j with its own q h_jᵀ, then sum.",
-            (
-                _spread_by(lambda q, e, k, a, ga, g: q.T @ (e.sum(1, keepdim=True) * k.sum(1))),
-                _spread_by(lambda q, e, k, a, ga, g: q.T @ (e.sum(1, keepdim=True) * k.mean(1))),
-                _spread_by(lambda q, e, k, a, ga, g: q.T @ k.sum(1)),
-            ),
-        ),
-        Mistake(
-            "samples-multiplied-crosswise",
-            "The query of one sample meets the keys of another: the samples were summed before they were multiplied.",
-            (
-                _spread_by(lambda q, e, k, a, ga, g: torch.outer(q.sum(0), torch.einsum("bs,bsd->d", e, k))),
-                _spread_by(lambda q, e, k, a, ga, g: _spread(q.flip(0), e, k)),
-                _spread_by(lambda q, e, k, a, ga, g: _spread(q.roll(1, 0), e, k)),
-            ),
-        ),
-        Mistake(
-            "another-gradient-in-w",
-            "W's gradient is made with the weights, or with the gradient of the weights. The chain goes through the scores: take ∂L/∂e_j.",
-            (
-                _spread_by(lambda q, e, k, a, ga, g: _spread(q, a, k)),
-                _spread_by(lambda q, e, k, a, ga, g: _spread(q, ga, k)),
-                _spread_by(lambda q, e, k, a, ga, g: _spread(q, a * ga, k)),
-                _spread_by(lambda q, e, k, a, ga, g: _spread(q, a * e, k)),
-                _spread_by(lambda q, e, k, a, ga, g: q.T @ g),
-            ),
-        ),
-        Mistake(
-            "query-left-out",
-            "The derivative of e_j = qᵀ W h_j with respect to W is the outer product q h_jᵀ. Here q or h_j is missing, or another vector stands in its place.",
-            (
-                _spread_by(lambda q, e, k, a, ga, g: _spread(torch.ones_like(q), e, k)),
-                _spread_by(lambda q, e, k, a, ga, g: _spread(g, e, k)),
-                _spread_by(lambda q, e, k, a, ga, g: _spread(g if _same_width(q, g) else q, e, k)),
-            ),
-        ),
-        Mistake(
-            "nan-on-empty-row",
-            "A sample without any weight gives NaN. Scores made of the weights by a logarithm are −∞ there; the formula needs no scores, only the weights.",
-            ({"outer": _by_logarithm},),
-        ),
-        Mistake(
-            "results-in-another-order",
-            "The two results have changed places: the gradient of the scores comes first, then that of W.",
-            ({"give": lambda e, W: (W, e)},),
-        ),
-        Mistake(
-            "sign-flipped",
-            "W's gradient has the opposite sign.",
-            ({"give": lambda e, W: (e, -W)},),
-        ),
-        Mistake("mixes-samples", MIXES_SAMPLES.hint, _mixing((1, 2))),
-        Mistake("detached", DETACHED.hint, ({"outer": _on_each(lambda r: r.detach())},)),
-        Mistake(
-            "gradient-cut",
-            "The numbers are right, but they are cut off from an input: a gradient can no longer flow back through them. Something was detached on the way.",
-            (
-                {"back": lambda a, ga: _back(a.detach(), ga)},
-                {"back": lambda a, ga: _back(a, ga.detach())},
-                {"spread": lambda q, e, k, a, ga, g: _spread(q, e.detach(), k)},
-                {"give": lambda e, W: (e, W.detach())},
-                {"give": lambda e, W: (e.detach(), W)},
-            ),
-        ),
-        Mistake(
-            "bare-squeeze",
-            BARE_SQUEEZE.hint,
-            (
-                {"outer": _on_each(lambda r: r.squeeze())},
-                {"outer": _on_one(0, lambda r: r.squeeze())},
-                {"outer": _on_one(1, lambda r: r.squeeze())},
-                {"pull": lambda k, g, q, a: (k @ g[..., None]).squeeze()},
-            ),
-        ),
-        Mistake(
-            "changes-its-input",
-            CHANGES_ITS_INPUT.hint,
-            tuple({"outer": _writes_to(place, lambda x: x.mul_(2))} for place in range(4)),
-            recognise=CHANGES_ITS_INPUT.recognise,
-        ),
-        STALE_CACHE,
-        Mistake(
-            "differs-from-call-to-call",
-            DIFFERENT_EACH_CALL.hint,
-            ({"outer": _on_each(lambda r: r + torch.rand_like(r))},),
-            recognise=DIFFERENT_EACH_CALL.recognise,
-        ),
-        Mistake(
-            "hard-coded-dtype",
-            HARD_CODED_DTYPE.hint,
-            (
-                *_DTYPE_VARIANTS,
-                {"outer": _on_arguments(tuple(range(4)), lambda x: x.float())},
-                {"spread": lambda q, e, k, a, ga, g: _spread(q.float(), e.float(), k.float())},
-            ),
-        ),
-        NEEDS_CONTIGUOUS,
-        RETURNS_NOTHING,
-        _no_tensors("the gradient of the scores and that of W"),
-        *_SEVERAL_LAST_RESORTS,
-    ),
-    hints=(
-        "Go backwards, one link of the chain at a time: z → α → e → W. The first link: z = Σ_j α_j h_j, so ∂L/∂α_j is the dot product of g with h_j.",
-        "The second link is softmax_backward of lesson 04: ∂L/∂e_j = α_j (∂L/∂α_j − Σ_k α_k ∂L/∂α_k). The sum is gᵀ z.",
-        "The third link: e_j = qᵀ W h_j, so ∂e_j/∂W is the outer product q h_jᵀ, with the shape of W. Add these up, each times ∂L/∂e_j, over the keys and over the samples.",
-        "torch.einsum can do each link in one line: name the axes b, s, q and d, and leave out of the result those that are summed.",
-    ),
-)
 
 EXERCISES = (DECODER_STEP, ATTENTION_DECODER, ALIGNMENT_GRADIENT)

@@ -77,8 +77,9 @@ class AlignmentExplorer(Explorer):
 
     def still(self):
         wide, high = self._cell()
-        size = 1.6 + wide / 75 * len(self.source), 2.4 + high / 75 * len(self.target)
-        fig, (picture, bars) = figure(rows=2, width=max(4.0, size[0]), height=size[1])
+        width, height = 1.6 + wide / 75 * len(self.source), 0.6 + high / 75 * len(self.target)
+        fig, (picture, bars) = figure(rows=2, width=max(4.0, width), height=height + 1.6)
+        picture.get_gridspec().set_height_ratios([height, 1.6])
         heatmap(picture, self.weights, rows=self.target, columns=self.source, numbers=False)
         picture.axhspan(
             self.step.value - 1.5, self.step.value - 0.5, fill=False, edgecolor=_ORANGE, linewidth=3
@@ -88,7 +89,8 @@ class AlignmentExplorer(Explorer):
         drawn = bars.bar(places, self.row.tolist(), color=_BLUE)
         bars.bar_label(drawn, [f"{w:.2f}" if w >= _SHOWN else "" for w in self.row], padding=2, fontsize=8)
         bars.set(xlim=picture.get_xlim(), ylim=(0, 1.2), title=f"step {self.step.value}")
-        bars.set_xticks(places, self.source)
+        aslant = {"rotation": 45, "ha": "right"} if max(map(len, self.source)) > _SLANT else {}
+        bars.set_xticks(places, self.source, **aslant)
         return fig
 
     def _made(self):
