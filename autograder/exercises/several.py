@@ -121,16 +121,6 @@ def _repeated(t: Tried) -> bool:
     )
 
 
-def _nearly_all(recognise: Callable[[list[Tried]], set[int]]) -> Callable[[list[Tried]], set[int]]:
-    """What only small cases have in common, which fail first and are shown, is not the reason."""
-
-    def recognise_nearly_all(failed: list[Tried]) -> set[int]:
-        found = recognise(failed)
-        return found if len(found) >= 0.9 * len(failed) else set()
-
-    return recognise_nearly_all
-
-
 def _seen(recognise: Callable[[list[Tried]], set[int]]) -> Callable[[list[Tried]], set[int]]:
     """A factor near 1, or an amount near 0, is rounding."""
 
@@ -159,7 +149,7 @@ LAST_RESORTS_OF_SEVERAL = (
         variants=({"outer": on_each(lambda r: r + 2)}, {"outer": on_each(lambda r: r - 0.5)}),
         recognise=_seen(SHIFTED.recognise),
     ),
-    *(replace(mistake, recognise=_nearly_all(mistake.recognise)) for mistake in ONLY),
+    *ONLY,
 )
 
 DTYPES_OF_SEVERAL = (
