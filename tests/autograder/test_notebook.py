@@ -267,10 +267,10 @@ def test_an_interrupt_stops_the_check_and_gives_the_streams_back():
 def test_a_check_is_quick(exercise, capsys):
     took = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         check(exercise.reference, exercise.name)
-        took.append(time.perf_counter() - start)
-    # The best of five: the machine that runs this may be busy.
+        took.append(time.process_time() - start)
+    # Seconds of one core, and the best of five: the machine that runs this may be busy.
     assert min(took) < 0.3
 
 
