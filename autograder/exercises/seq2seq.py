@@ -198,6 +198,18 @@ SHIFT_RIGHT = Exercise(
             ),
         ),
         Mistake(
+            "bos-not-a-column",
+            "One bos cannot be joined to B rows. torch.cat wants a column (B, 1): as many rows as there are samples, and an axis for the steps.",
+            (
+                {"first": lambda tokens, bos: torch.tensor([[bos]])},
+                {"first": lambda tokens, bos: torch.tensor([bos])},
+                {"first": lambda tokens, bos: torch.full((len(tokens),), bos)},
+                {"first": lambda tokens, bos: torch.full_like(tokens[:, 0], bos)},
+                {"first": lambda tokens, bos: torch.tensor(bos)},
+                {"first": lambda tokens, bos: torch.full_like(tokens[:1, :1], bos)},
+            ),
+        ),
+        Mistake(
             "bos-hard-coded",
             "The first column holds a fixed number. The number of bos is an argument: another vocabulary may count otherwise.",
             tuple({"first": lambda tokens, bos, n=n: torch.full_like(tokens[:, :1], n)} for n in (1, 2, -1)),
@@ -776,6 +788,7 @@ LAST_HIDDEN = Exercise(
             "Only one number of each state comes back. `gather` gives as many as its index has: expand the index over H.",
             (
                 {"take": lambda states, at: states.gather(1, at[:, None, None])[:, 0]},
+                around(lambda f, x, n: f(x, n)[:, 0]),
                 {
                     "take": lambda states, at: states.gather(1, at[:, None, None])[:, 0].expand(
                         -1, states.shape[2]
@@ -1292,7 +1305,11 @@ SEQUENCE_LOSS = Exercise(
                 {"log_probs": lambda logits: torch.log_softmax(logits, 1)},
                 {"log_probs": lambda logits: torch.log_softmax(logits, 0)},
                 _losses(lambda x, y: F.cross_entropy(x, y, reduction="none")),
+                _losses(lambda x, y: F.cross_entropy(torch.log_softmax(x, -1), y, reduction="none")),
+                _losses(lambda x, y: F.nll_loss(torch.log_softmax(x, -1), y, reduction="none")),
                 instead(lambda x, y, mask: F.cross_entropy(x, y)),
+                instead(lambda x, y, mask: F.cross_entropy(torch.log_softmax(x, -1), y)),
+                instead(lambda x, y, mask: F.nll_loss(torch.log_softmax(x, -1), y)),
                 _losses(
                     lambda x, y: (
                         F.cross_entropy(x, y, reduction="none")
@@ -1423,7 +1440,7 @@ SEQUENCE_LOSS = Exercise(
         ),
         Mistake(
             "missing-axis",
-            "A column met a row: (N, 1) and (N,) gave (N, N), each loss with each place of the mask. Bring both to the same shape first.",
+            "A column met a row: (N, 1) and (N,), or (B, T, 1) and (B, T), gave a whole table, each loss with each place of the mask. Bring both to the shape (B, T) first.",
             (
                 {
                     "average": lambda each, mask: (
@@ -1431,6 +1448,27 @@ SEQUENCE_LOSS = Exercise(
                     )
                 },
                 {"average": lambda each, mask: (each.reshape(-1) * mask.reshape(-1, 1)).mean()},
+                {"average": lambda each, mask: (each[..., None] * mask).sum() / mask.sum().clamp(min=1)},
+                {"average": lambda each, mask: _sum(each[..., None], mask) / mask.sum().clamp(min=1)},
+            ),
+        ),
+        Mistake(
+            "every-token-with-every-target",
+            "Indexing with the targets took all of them from every place: (B, T, B, T). Each place wants its own target: gather with an index (B, T, 1) picks one for each.",
+            (
+                {
+                    "pick": lambda found, targets: -found[:, :, targets.long()],
+                    "average": lambda each, mask: (each * mask).sum() / mask.sum().clamp(min=1),
+                },
+                {
+                    "pick": lambda found, targets: -found[:, :, targets.long()],
+                    "average": lambda each, mask: each[mask].mean() if bool(mask.any()) else each.sum() * 0,
+                },
+                {
+                    "pick": lambda found, targets: -found[:, :, targets.long()],
+                    "average": lambda each, mask: each.mean(),
+                },
+                {"pick": lambda found, targets: -found[..., targets.long()].mean((2, 3))},
             ),
         ),
         Mistake(
