@@ -160,7 +160,7 @@ def test_clipping(lesson):
 
 
 def test_plain_networks_at_the_start(lesson):
-    printed = lesson.printed("def plain(")
+    printed = lesson.printed('"plain RNN, weights x 4": left')
     _, _, twenty, fifty = row(printed, "plain RNN")
     assert 5e-6 < twenty < 2e-5 and 5e-13 < fifty < 1e-11
     lesson.says("about $10^{-5}$ at distance 20, and about $10^{-12}$ at distance 50")
@@ -266,13 +266,15 @@ def test_what_is_said_and_what_holds(lesson, stored):
 # ---------------------------------------------------------------- what training gives
 
 
+NAMES = ("plain RNN", "GRU", "LSTM", "LSTM, forget bias 3")
+
+
 @pytest.mark.slow
 def test_who_learns_the_task(ran):
-    printed = ran.printed("practised = {")
-    found = {
-        name: re.findall(r"\d+|not in 600", ends)
-        for name, ends in re.findall(r"^(\S.*?) {2,}solved at step: (.*)$", printed, re.M)
-    }
+    printed = ran.printed("practised = {name: []")
+    rows = re.findall(r"^(\S.*?) {2,}(\S+) left at the start, solved at step: (.*)$", printed, re.M)
+    found = {name: re.findall(r"\d+|not in 600", ends) for name, _, ends in rows}
+    assert tuple(found) == NAMES
     steps = {name: [int(n) for n in ends if n != "not in 600"] for name, ends in found.items()}
     assert found["LSTM"] == ["not in 600"] * 3
     ran.says("It is c, with every seed.")
@@ -295,9 +297,6 @@ def test_the_gradient_after_training(ran):
         assert 4 < math.log10(after[name] / before[name]) < 6.5
     ran.says("by five powers of ten or so")
     assert 0.2 < after["LSTM"] / before["LSTM"] < 5
-
-
-NAMES = ("plain RNN", "GRU", "LSTM", "LSTM, forget bias 3")
 
 
 @pytest.mark.slow

@@ -128,7 +128,7 @@ def test_a_start_sets_the_bias_of_its_gate(script):
         for gate, value in gates.items():
             assert bool((bias[gate * units : (gate + 1) * units] == value).all())
         assert float(bias.detach()[:units].abs().max()) < 1
-    bias = script.STARTS["LSTM, chrono"](50).bias_ih_l0
+    bias = script.STARTS["LSTM, chrono"](50).bias_ih_l0.detach()
     assert torch.equal(bias[:units], -bias[units : 2 * units])
     assert 0 <= float(bias[units : 2 * units].min()) and float(bias[units : 2 * units].max()) <= 3.92
 
