@@ -89,6 +89,8 @@ class _Inquiry:
         for mistake in self.exercise.mistakes:
             if mistake.recognise and mistake.general == general:
                 found = mistake.recognise(self.judgement.failed)
+                if general and len(found) < len(self.judgement.failed):
+                    continue  # what all failing cases have in common must hold for those not chosen, too
                 if explained := {
                     place[id(t)] for i, t in enumerate(self.judgement.failed) if i in found and id(t) in place
                 }:

@@ -123,20 +123,25 @@ class needs:
     """`with needs(pad_mask):` begins a block that uses answers of earlier exercises.
 
     While one of them is unsolved the block ends at the place where it was called, and one line says what it
-    waits for. Takes functions and classes, also such as are no graded exercises. No other exception is
-    caught, nor one that a library raises.
+    waits for. So it does where a name is missing that an earlier block, waiting like this one, would have
+    made. Takes functions and classes, also such as are no graded exercises. No other exception is caught, nor
+    one that a library raises.
     """
 
     def __init__(self, *functions: Any):
+        self._functions = functions
         self._names = {_name_of(f) for f in functions}
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> bool:
-        if not isinstance(error, NotImplementedError):
-            return False
-        name = _unsolved(trace, self._names)
+        if isinstance(error, NotImplementedError):
+            name = _unsolved(trace, self._names)
+        elif isinstance(error, NameError):
+            name = next((_name_of(f) for f in self._functions if _is_unwritten(f)), None)
+        else:
+            name = None
         if name is None:
             return False
         when = "its check passes" if name in all_exercises() else "you have written it"
@@ -253,6 +258,13 @@ def _name_of(function: Any) -> str:
     if isinstance(function, functools.partial):
         return _name_of(function.func)
     return getattr(function, "__name__", type(function).__name__)
+
+
+def _is_unwritten(function: Any) -> bool:
+    """Whether a function, or a method of a class, still names the exception of a stub."""
+    parts = vars(function).values() if isinstance(function, type) else [function]
+    codes = (getattr(part, "__code__", None) for part in parts)
+    return any(code is not None and "NotImplementedError" in code.co_names for code in codes)
 
 
 def _unsolved(trace: TracebackType, names: set[str]) -> str | None:

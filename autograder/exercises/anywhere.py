@@ -246,6 +246,8 @@ def _is_large(t: Tried) -> bool:
 
 def _is_other_dtype(t: Tried) -> bool:
     floats = {a.dtype for a in _tensors(t) if a.is_floating_point()}
+    if t.case.construct is not None:
+        floats.add(t.case.construct.dtype)
     return bool(floats) and torch.float32 not in floats
 
 

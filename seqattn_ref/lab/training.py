@@ -94,8 +94,12 @@ class Progress:
         return self
 
     def __exit__(self, kind, error, trace):
-        if self._handle is None and kind is None:
-            print(self)
+        if self._handle is None:
+            if kind is None:
+                print(self)
+        elif kind is not None and self._done == 0:
+            # Nothing has begun: an exercise that the model needs is still to be written, for example.
+            self._handle.update({"text/plain": ""}, raw=True)
 
     def __repr__(self):
         note = f", {self._note}" if self._note else ""

@@ -440,6 +440,18 @@ def test_an_exercise_that_another_answer_uses_is_named(shell):
     assert shown.stdout == "This cell waits for pad_mask. Come back when its check passes.\n"
 
 
+@pytest.mark.parametrize("given", [waiting, Module])
+def test_a_name_that_a_waiting_block_would_have_made_may_be_missing(given, capsys):
+    with needs(solved, given):
+        trained  # noqa: B018, F821  (an earlier block waited before it could make this)
+    assert f"waits for {given.__name__}." in capsys.readouterr().out
+
+
+def test_a_missing_name_is_shown_once_all_answers_are_written():
+    with pytest.raises(NameError, match="trained"), needs(solved, torch.nn.Linear):
+        trained  # noqa: B018, F821
+
+
 @pytest.mark.parametrize("error", [ValueError, TypeError, RuntimeError, KeyboardInterrupt, SystemExit])
 def test_nothing_else_is_caught(error, capsys):
     with pytest.raises(error), needs(solved):

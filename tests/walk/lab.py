@@ -151,10 +151,10 @@ class Lab:
         for label in labels[1:]:
             self.page.locator(".lm-Menu-itemLabel").get_by_text(label, exact=True).click()
 
-    def run_all(self) -> None:
+    def run_all(self, patience: float = PATIENCE) -> None:
         """Run > Run All Cells, by the mouse. Waits until every code cell has run or one has failed."""
         self.choose("Run", "Run All Cells")
-        self.page.wait_for_function(ALL_RUN, arg=STDERR, timeout=PATIENCE)
+        self.page.wait_for_function(ALL_RUN, arg=STDERR, timeout=patience)
         self.wait_until_idle()
 
     # ---- cells
@@ -181,13 +181,26 @@ class Lab:
     def answer(self, beginning: str, line: str) -> None:
         """Click into the cell, type ``line`` in place of its last line, and run it and the check below."""
         cell = self.cell(beginning)
-        check = self.cell(f"check({beginning.removeprefix('def ').partition('(')[0]})")
         cell.locator(".cm-content").click()
         for key in ("Control+End", "Shift+Home"):
             self.page.keyboard.press(key)
         self.page.keyboard.type(line, delay=5)
         # An editor that closes brackets by itself must not leave one too many.
         expect(cell.locator(".cm-line").last).to_have_text(line)
+        self._run_with_check(cell, beginning)
+
+    def paste(self, beginning: str, source: str) -> None:
+        """Put ``source`` in place of the whole cell, and run it and the check below."""
+        cell = self.cell(beginning)
+        cell.locator(".cm-content").click()
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.insert_text(source)
+        expect(cell.locator(".cm-line").last).to_have_text(source.splitlines()[-1])
+        self._run_with_check(cell, beginning)
+
+    def _run_with_check(self, cell: Locator, beginning: str) -> None:
+        name = re.match(r"(?:def|class) (\w+)", beginning)[1]
+        check = self.cell(f"check({name})")
         before = [self._number(cell), self._number(check)]
         self.page.keyboard.press("Shift+Enter")
         self.page.keyboard.press("Shift+Enter")

@@ -1,10 +1,12 @@
-"""Lessons 04 and 05 in JupyterLab, as a learner meets them."""
+"""Lessons 04, 05 and 07 in JupyterLab, as a learner meets them."""
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from autograder.exercises import find
@@ -115,5 +117,60 @@ def test_05_additive(lab, address):
         "differ from those of query 0 by at most 0.00" in explorer.locator("[aria-live=polite]").inner_text()
     )
     lab.picture("explorer")
+    assert lab.offsite == []
+    assert lab.complaints == []
+
+
+def solved(slug, grade_id):
+    """The source of an exercise's cell with its solution, without nbgrader's marks."""
+    lesson = nbformat.read(REPO / "solutions" / slug / f"{slug}.ipynb", as_version=4)
+    (cell,) = [c for c in lesson.cells if c.metadata.get("nbgrader", {}).get("grade_id") == grade_id]
+    return re.sub(r"^ *### (BEGIN|END) SOLUTION\n", "", cell.source, flags=re.M)
+
+
+def test_07_attention_decoder(lab, address):
+    slug = "07_attention_decoder"
+    lab.open(address.format(slug))
+    lab.run_all()
+    assert lab.errors() == []
+    notebook = lab.page.locator(".jp-Notebook")
+    assert notebook.get_by_text("This cell waits for").count() >= 8
+
+    # The context before the word: no shape complains.
+    right = solved(slug, "decoder_step")
+    joined = "torch.cat([embedded, context], dim=1)"
+    assert joined in right
+    lab.paste("def decoder_step(", right.replace(joined, "torch.cat([context, embedded], dim=1)"))
+    told = lab.output("check(decoder_step)")
+    lab.picture("wrong")
+    assert "FAIL" in told and "The smallest case on which it fails" in told
+    hint = next(m.hint for m in find("decoder_step").mistakes if m.id == "joined-in-the-other-order")
+    assert one_space(hint.replace("`", "")) in one_space(told)
+
+    for beginning, name in (
+        ("def decoder_step(", "decoder_step"),
+        ("class AttentionDecoder(", "AttentionDecoder"),
+        ("def alignment_gradient(", "alignment_gradient"),
+    ):
+        lab.paste(beginning, solved(slug, name))
+        told = lab.output(f"check({name})")
+        assert "FAIL" not in told and "all checks pass" in told
+    lab.picture("right")
+
+    # The trainings of the lesson, all six.
+    lab.run_all(patience=600_000)
+    assert lab.errors() == []
+    assert notebook.get_by_text("This cell waits for").count() == 0
+    figures = notebook.locator(".jp-OutputArea-output img")
+    assert figures.count() >= 2
+    described = [figures.nth(i).get_attribute("alt") for i in range(figures.count())]
+    assert all(described) and any(alt.startswith("Accuracy against length") for alt in described)
+    figures.first.scroll_into_view_if_needed()
+    lab.picture("curve")
+
+    explorer = lab.cell("def alignment(").locator(".jp-OutputArea")
+    before, after = sentence_after(lab, explorer, handle=0, key="ArrowRight")
+    assert before != after
+    lab.picture("alignment")
     assert lab.offsite == []
     assert lab.complaints == []
