@@ -386,8 +386,8 @@ def _say_values(name: str, got: Tensor, expected: Tensor, dtype: torch.dtype) ->
 
 
 def number(value: float) -> str:
-    """A number as a person writes it: 2, 0.7311, 1.2e-07."""
-    return f"{value:.0f}" if value == round(value) and abs(value) < 1e7 else f"{value:.4g}"
+    """A number as a person writes it: 2, 0.7311, 1.2e-07, and never −0."""
+    return f"{value + 0.0:.0f}" if value == round(value) and abs(value) < 1e7 else f"{value:.4g}"
 
 
 def _say_raised(raised: Raised, exercise: Exercise) -> str:

@@ -287,6 +287,15 @@ ALIGNMENT_GRADIENT = Exercise(
             (_back_by(lambda a, ga: a * (ga - (a * ga).sum(1))),),
         ),
         Mistake(
+            "samples-lined-up-with-keys",
+            "A tensor (B, Dk) or (B, Dq) meets one of (B, S, …) without an axis for the keys: broadcasting then lines the samples up with the keys, where B equals S or is 1, and raises an error elsewhere. Give it that axis: [:, None, :].",
+            (
+                {"pull": lambda k, g, q, a: (k * g).sum(-1)},
+                {"pull": lambda k, g, q, a: k @ g.T},
+                {"pull": lambda k, g, q, a: (k @ g.T)[..., 0]},
+            ),
+        ),
+        Mistake(
             "weights-taken-for-scores",
             "A softmax is applied to the weights first. They are the softmax's result already.",
             (_back_by(lambda a, ga: _back(torch.softmax(a, 1), ga)),),

@@ -524,6 +524,16 @@ def _adds_up(self, step, inputs, state, keys, mask):
     return logits, weights
 
 
+def _by_sample(self, step, inputs, state, keys, mask):
+    """Takes the rows of the inputs for their columns."""
+    logits, weights = [], []
+    for tokens in inputs:
+        state, _, alpha = step(self.embedding(tokens), state, keys, mask, self.attention, self.cell)
+        logits.append(self.output(state))
+        weights.append(alpha)
+    return logits, weights
+
+
 def _late_context(self, step, inputs, state, keys, mask):
     """The cell gets the context of the step before."""
     late, logits, weights = torch.zeros_like(keys[:, 0]), [], []
@@ -825,6 +835,11 @@ ATTENTION_DECODER = Exercise(
                 {"feed": lambda inputs, i, logits: inputs[:, 0]},
                 {"feed": lambda inputs, i, logits: inputs[:, -1]},
             ),
+        ),
+        Mistake(
+            "loops-over-the-batch",
+            "The loop runs over the samples, the first axis of the inputs (B, T). One turn of the loop is one step of all samples: it takes the column inputs[:, i].",
+            ({"whole": _by_sample}, {"feed": lambda inputs, i, logits: inputs[i]}),
         ),
         Mistake(
             "steps-backwards",

@@ -91,12 +91,9 @@ def not_the_asked_results(names: str) -> Mistake:
 
 
 def fails_without_a_mask(failed: list[Tried]) -> set[int]:
-    """The failing cases without a mask in which an exception is raised."""
-    return {
-        i
-        for i, t in enumerate(failed)
-        if t.outcome.raised is not None and not any(_has_mask(call) for call in t.case.calls)
-    }
+    """The failing cases in which an exception is raised, if none of them has a mask."""
+    raised = {i for i, t in enumerate(failed) if t.outcome.raised is not None}
+    return set() if any(_has_mask(call) for i in raised for call in failed[i].case.calls) else raised
 
 
 def _has_mask(call: Call) -> bool:
