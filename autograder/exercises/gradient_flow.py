@@ -425,7 +425,7 @@ RNN_MISTAKES = (
     ),
     Mistake(
         "weights-transposed",
-        "A weight matrix is used transposed. W_h is square, so this fits whatever the sizes are, and the numbers are wrong in silence. Row r of W_h belongs to unit r of the new state: for a batch of rows the product is state @ W_h.T.",
+        "A weight matrix is used transposed. W_h is square, so this fits whatever the sizes are, and the numbers are wrong in silence. Row r of W_h belongs to unit r of the new state. Work out one entry by hand, and see which row or column of W_h your product takes for it.",
         (
             {"project_h": lambda h, W: h @ W},
             {"project_h": lambda h, W: h @ W, "project_x": lambda x, W: x @ W},
@@ -1134,7 +1134,7 @@ LSTM_MISTAKES = (
     ),
     Mistake(
         "weights-transposed",
-        "The matrix of each gate is used transposed: that fits where it is square, as that of the state always is. Row r of a gate's block belongs to its unit r: for a batch of rows the product is state @ W_h.T.",
+        "The matrix of each gate is used transposed: that fits where it is square, as that of the state always is. Row r of a gate's block belongs to its unit r. Work out one entry by hand, and see which row or column your product takes for it.",
         (
             {"project_h": _of_each_gate(lambda h, W: h @ W)},
             {"project_x": _of_each_gate(lambda x, W: x @ (W if W.shape[0] == W.shape[1] else W.T))},
@@ -1177,7 +1177,7 @@ LSTM_MISTAKES = (
     ),
     Mistake(
         "changes-its-input",
-        "The cell state is updated in place: `cell *= f` and `cell += i * g` write into the caller's tensor, and the backward pass needs the old numbers. Make a new tensor: cell = f * cell + i * g.",
+        "The cell state is updated in place: `cell *= f` and `cell += i * g` write into the caller's tensor, and the backward pass needs the old numbers. Make a new tensor, and leave the one that you were given as it is.",
         (
             {"outer": _writes_into_cell},
             {"update": lambda f, c, i, g, h: c.mul_(f).add_(i * g)},
@@ -1314,6 +1314,8 @@ class _Distances(Function):
         first = Call((rnn, x))
         yield Case((first, Call((rnn, y)), Call((other, x)), first))
         yield from self.dtypes(draw)
+        # Far away: at input 0 and with W_h = 1 the gradient stays 1, however far.
+        yield self.small(draw, [[1.0]], [[1.0]], [[[0.0]] * 60])
         # Long gradients, none at all, and inputs of ±10,000 at which every tanh is flat.
         yield self.small(draw, [[1.0]], [[10.0]], [[[0.0]] * 5])
         yield self.small(draw, [[1e4]], [[1.0]], [[[0.0]] * 2])
@@ -1478,6 +1480,17 @@ GRADIENT_MISTAKES = (
         "not-flipped",
         "The entries stand in the order of the steps, the first input first. They are asked for by distance: entry 0 belongs to the last input, entry 1 to the one before it.",
         ({"order": lambda sizes: sizes},),
+    ),
+    Mistake(
+        "far-steps-lost",
+        "Beyond some distance the entries are 0, or missing: the way back was cut after a number of steps. All T inputs count, however far they are.",
+        (
+            *(
+                {"order": lambda sizes, k=k: sizes.flip(0) * (torch.arange(len(sizes)) < k)}
+                for k in (10, 20, 50)
+            ),
+            *({"order": lambda sizes, k=k: sizes.flip(0)[:k]} for k in (10, 20, 50)),
+        ),
     ),
     Mistake(
         "rolled-instead-of-flipped",
