@@ -279,7 +279,7 @@ def _many_steps(draw: Draw) -> Iterator[Case]:
     yield _decoder_case(draw, dict.fromkeys(_LETTERS, 3))
     yield _decoder_case(draw, _few_steps(draw, B=1, T=2))
     yield _decoder_case(draw, _few_steps(draw, S=1, T=2))
-    yield _decoder_case(draw, dict.fromkeys(_LETTERS, 2) | {"B": 1, "T": 12, "S": 12})
+    yield _decoder_case(draw, dict.fromkeys(_LETTERS, 2) | {"T": 12, "S": 12})
 
 
 def _decoder_masks(draw: Draw) -> Iterator[Case]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..exercise import Mistake
 from ..judging import Tried, same
-from ..sandbox.case import Call, Other, Raised
+from ..sandbox.case import Other, Raised
 from .anywhere import CONSTANT_RESULT, ONLY, SCALED, SHIFTED
 
 
@@ -91,13 +91,16 @@ def not_the_asked_results(names: str) -> Mistake:
 
 
 def fails_without_a_mask(failed: list[Tried]) -> set[int]:
-    """The failing cases in which an exception is raised, if none of them has a mask."""
+    """The failing cases in which an exception is raised, if no call with a mask raises one."""
     raised = {i for i, t in enumerate(failed) if t.outcome.raised is not None}
-    return set() if any(_has_mask(call) for i in raised for call in failed[i].case.calls) else raised
+    return set() if any(_raises_with_a_mask(failed[i]) for i in raised) else raised
 
 
-def _has_mask(call: Call) -> bool:
-    return any(isinstance(a, Tensor) and a.dtype == torch.bool for a in call.args)
+def _raises_with_a_mask(t: Tried) -> bool:
+    if not t.case.calls or t.outcome.raised.stage == "construct":
+        return True
+    args = t.case.calls[len(t.outcome.results) - 1].args
+    return any(isinstance(a, Tensor) and a.dtype == torch.bool for a in args)
 
 
 def repeats_everything(failed: list[Tried]) -> set[int]:

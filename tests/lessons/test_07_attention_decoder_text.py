@@ -236,7 +236,7 @@ def test_the_figure_tells_what_the_table_holds(ran, table):
 
 @pytest.mark.slow
 def test_where_it_looks(ran):
-    alt = ran.printed("def alignment")
+    alt = ran.printed("def alignment(model")
     assert "Step 1 of 10 writes a: z1 = 0." in alt and "h1 (a) is the nearest to z1" in alt
     ran.says("The weight is 0.8 or more at most steps")
     assert float(re.search(r"z1 = ([\d.]+) h1", alt)[1]) > 0.75
