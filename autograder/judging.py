@@ -50,7 +50,7 @@ class Tried:
     @property
     def size(self) -> tuple[bool, int]:
         """Small cases of whole numbers first: these are the ones to show."""
-        return (_precise_only(self.case), _elements(self.case))
+        return (_unhandy(self.case), _elements(self.case))
 
 
 def expect(reference, case: Case) -> Outcome:
@@ -242,9 +242,11 @@ def _elements(case: Case) -> int:
     return sum(t.numel() for t in _tensors(case)) or 10**6
 
 
-def _precise_only(case: Case) -> bool:
-    """True when the case holds numbers that a person would not want to check by hand."""
-    return any(bool((t != t.round()).any()) for t in _tensors(case) if t.is_floating_point())
+def _unhandy(case: Case) -> bool:
+    """Whether the case holds numbers that nobody wants to check by hand: fractions, or large ones."""
+    return any(
+        bool(((t != t.round()) | (t.abs() >= 100)).any()) for t in _tensors(case) if t.is_floating_point()
+    )
 
 
 # ---- what can differ

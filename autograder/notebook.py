@@ -16,6 +16,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any
 
+import torch
+
 from .exercise import Exercise
 from .exercises import UnknownExercise, all_exercises, find
 from .judging import number
@@ -83,9 +85,10 @@ def check(answer: Any, name: str | None = None) -> Points:
         answer, name = _defined(answer), answer
     exercise = _find(name) if name is not None else _exercise_of(answer)
     plan = exercise.cases(SEED)
-    with _quiet() as printed:
-        outcomes = list(perform(answer, [case for cases in plan for case in cases]))
-    report = judge(exercise, plan, outcomes, SEED, PATIENCE)
+    with _one_thread():
+        with _quiet() as printed:
+            outcomes = list(perform(answer, [case for cases in plan for case in cases]))
+        report = judge(exercise, plan, outcomes, SEED, PATIENCE)
     _show(report, printed.lines)
     if report.attempted:
         mistakes = [m.id for m in report.diagnosis.mistakes] if report.diagnosis else []
@@ -229,6 +232,17 @@ def _quiet() -> Iterator[_LineCounter]:
     printed = _LineCounter()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), _no_display():
         yield printed
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Tensors as small as a check's are slower on two cores, many times so when the other one is busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _no_display() -> contextlib.AbstractContextManager:

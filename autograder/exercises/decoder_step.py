@@ -743,7 +743,7 @@ def _clear_step(draw: Draw, forgets: bool, mask: Tensor | None = None, gradient:
     equal, so that the context is 1 whatever the weights are, and what the state adds is seen.
     """
     sign = float(draw.nonzero(1, most=1))
-    embedded, state, keys, shares = (2.0, 0.0, (2.0, 0.0), -1.0) if forgets else (-2.0, 1.0, (1.0, 1.0), 1.0)
+    embedded, state, keys, shares = (3.0, 0.0, (2.0, 0.0), -2.0) if forgets else (-3.0, 1.0, (1.0, 1.0), 2.0)
     one = torch.ones(1, 1)
     wanted = tuple(draw.nonzero(1, size, most=2) for size in (1, 1, 2)) if gradient else None
     return ask(

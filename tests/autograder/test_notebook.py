@@ -274,6 +274,23 @@ def test_a_check_is_quick(exercise, capsys):
     assert min(took) < 0.3
 
 
+def test_a_check_runs_on_one_thread_and_gives_the_others_back(capsys):
+    seen = []
+
+    def counting(lengths, max_len):
+        seen.append(torch.get_num_threads())
+        return right(lengths, max_len)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        check(counting, "pad_mask")
+        assert set(seen) == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_record_that_cannot_be_written_does_not_stop_a_check(home, capsys):
     home.write_text("a file where the folder should be")
     assert check(right, "pad_mask") == 3
