@@ -114,7 +114,7 @@ def test_no_step_is_taken_for_a_length_of_0():
     assert written.dtype == torch.int32
 
 
-@pytest.mark.parametrize("start", [None, 0, (1, "two"), {"h": [3]}, object(), torch.zeros(2, 3)], ids=repr)
+@pytest.mark.parametrize("start", [None, 0, (1, "two"), {"h": [3]}, object(), torch.zeros(2, 3)], ids=type)
 def test_a_state_of_any_type_is_handed_on_as_it_is(start):
     handed = [start, "after one", ["after", "two"]]
     seen = []
