@@ -3,50 +3,27 @@
 All cells but those that train run here. What training gives is looked at in the slow tests.
 """
 
-import contextlib
-import io
 import math
 import re
 
-import nbformat
 import pytest
 import torch
 
 from seqattn_ref import gradient_by_distance, lab, lstm_step, rnn_step
 from seqattn_ref.lab import ForgetGateExplorer
 
-from .conftest import REPO
 from .reading import Lesson
 
 SLUG = "02_gradient_flow"
 
 
 @pytest.fixture(scope="module")
-def cells():
-    return nbformat.read(REPO / "solutions" / SLUG / f"{SLUG}.ipynb", as_version=4).cells
-
-
-@pytest.fixture(scope="module")
-def lesson(cells):
+def lesson():
     """The lesson without the cells that train, or that need what training left."""
-    quick = [cell for cell in cells if cell.cell_type == "markdown" or "practised" not in cell.source]
     threads, state = torch.get_num_threads(), torch.get_rng_state()
-    yield run(quick)
+    yield Lesson.run(SLUG, wanted=lambda source: "practised" not in source)
     torch.set_num_threads(threads)
     torch.set_rng_state(state)
-
-
-def run(cells):
-    names = {"check": lambda answer: None, "progress": lambda: None}
-    names["needs"] = lambda *answers: contextlib.nullcontext()
-    outputs = {}
-    for cell in cells:
-        if cell.cell_type == "code":
-            printed = io.StringIO()
-            with contextlib.redirect_stdout(printed):
-                exec(re.sub(r"^from autograder import .*$", "", cell.source, flags=re.MULTILINE), names)
-            outputs[cell.source] = printed.getvalue()
-    return Lesson(cells, outputs, names)
 
 
 @pytest.fixture

@@ -1,11 +1,8 @@
 """Lesson 06: every number that its prose states is the one that its code gives."""
 
-import contextlib
-import io
 import json
 import math
 import re
-from pathlib import Path
 
 import pytest
 import torch
@@ -19,45 +16,16 @@ from autograder.report import judge
 from autograder.sandbox.perform import perform
 from seqattn_ref.lab import DictionaryExplorer
 
-NOTEBOOK = Path(__file__).parents[2] / "solutions" / "06_bilinear" / "06_bilinear.ipynb"
-ADDITIVE = Path(__file__).parents[2] / "solutions" / "05_additive" / "05_additive.ipynb"
+from .conftest import REPO
+from .reading import Lesson
 
-
-class Lesson:
-    """The lesson, run once: its prose, what its cells printed, and the names they left behind."""
-
-    def __init__(self):
-        cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-        self.prose = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-        # The faces of the autograder have tests of their own; here they say nothing.
-        self.names = {
-            "check": lambda answer: None,
-            "progress": lambda: None,
-            "needs": lambda *answers: contextlib.nullcontext(),
-        }
-        self.outputs = {}
-        for cell in cells:
-            if cell["cell_type"] == "code":
-                source = "".join(cell["source"])
-                printed = io.StringIO()
-                with contextlib.redirect_stdout(printed):
-                    exec(re.sub(r"^from autograder import .*$", "", source, flags=re.MULTILINE), self.names)
-                self.outputs[source] = printed.getvalue()
-
-    def printed(self, line):
-        """What the one cell with `line` in it printed."""
-        (output,) = [output for source, output in self.outputs.items() if line in source]
-        return output
-
-    def says(self, *texts):
-        missing = [text for text in texts if text not in self.prose]
-        assert not missing, f"the prose does not say {missing}"
+ADDITIVE = REPO / "solutions" / "05_additive" / "05_additive.ipynb"
 
 
 @pytest.fixture(scope="module")
 def lesson():
     state = torch.get_rng_state()
-    yield Lesson()
+    yield Lesson.run("06_bilinear")
     torch.set_rng_state(state)
 
 
