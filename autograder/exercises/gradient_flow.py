@@ -363,7 +363,7 @@ def _rnn_large(draw: Draw) -> Iterator[Case]:
     yield ask(1e4 * draw.nonzero(2, 2), 1e4 * draw.nonzero(2, 3), 1e-4 * W_x, 1e-4 * W_h, b)
     # In float64 the tanh of 8 is still told from that of 5, and from 1.
     yield ask(
-        *(torch.full(shape, 2.0, dtype=torch.float64) for shape in ((1, 1),) * 4), torch.zeros(1).double()
+        *(torch.full(shape, 1.9, dtype=torch.float64) for shape in ((1, 1),) * 4), torch.zeros(1).double()
     )
 
 
@@ -390,7 +390,20 @@ RNN_MISTAKES = (
     Mistake(
         "tanh-missing",
         "These are the numbers one gets without the tanh: W_x x + W_h h + b. Then nothing bounds the state, and the whole network is one linear map.",
-        ({"squash": lambda a: a},),
+        (
+            {"squash": lambda a: a},
+            {"squash": lambda a: a, "join": lambda a, b, bias: a + b},
+            {"squash": lambda a: a, "project_h": lambda h, W: h @ W},
+        ),
+    ),
+    Mistake(
+        "stops-half-way",
+        "Only what comes from the input is there. What comes from the state, and the bias, still have to be added before the tanh; and what comes out of the tanh is what is returned.",
+        (
+            {"joined": lambda x, h, W_x, W_h, b: x @ W_x.T, "squash": lambda a: a},
+            {"joined": lambda x, h, W_x, W_h, b: x @ W_x.T},
+            {"joined": lambda x, h, W_x, W_h, b: x @ W_x.T + b, "squash": lambda a: a},
+        ),
     ),
     Mistake(
         "another-activation",
@@ -428,6 +441,7 @@ RNN_MISTAKES = (
         "A weight matrix is used transposed. W_h is square, so this fits whatever the sizes are, and the numbers are wrong in silence. Row r of W_h belongs to unit r of the new state. Work out one entry by hand, and see which row or column of W_h your product takes for it.",
         (
             {"project_h": lambda h, W: h @ W},
+            {"project_h": lambda h, W: h @ W, "join": lambda a, b, bias: a + b},
             {"project_h": lambda h, W: h @ W, "project_x": lambda x, W: x @ W},
             {"project_x": lambda x, W: x @ W},
             {"project_x": lambda x, W: x @ (W if W.shape[0] == W.shape[1] else W.T)},
@@ -438,15 +452,25 @@ RNN_MISTAKES = (
         ),
     ),
     Mistake(
+        "matrix-on-the-left",
+        "The matrix stands to the left of a batch. On paper the state is a column and the matrix stands on its left; here each sample is a row, so the batch stands on the left, and the matrix on its right with its axes exchanged.",
+        (
+            *(
+                {"project_h": project, "join": join, **more}
+                for project in (lambda h, W: W @ h, lambda h, W: W @ h.T)
+                for join in (_plus, lambda a, b, bias: a + b)
+                for more in ({}, {"squash": lambda a: a})
+            ),
+            {"project_x": lambda x, W: W @ x},
+            {"project_x": lambda x, W: W @ x.T},
+            {"project_x": lambda x, W: W @ x.T, "project_h": lambda h, W: W @ h.T},
+            {"project_x": lambda x, W: W @ x, "project_h": lambda h, W: W @ h},
+        ),
+    ),
+    Mistake(
         "view-instead-of-transpose",
         "A weight matrix was reshaped with `view` or `reshape` where its axes should have been exchanged: the shape fits, the numbers do not.",
-        (
-            {"project_x": lambda x, W: x @ W.reshape(W.shape[1], W.shape[0])},
-            {
-                "project_x": lambda x, W: x @ W.reshape(W.shape[1], W.shape[0]),
-                "project_h": lambda h, W: h @ W,
-            },
-        ),
+        ({"project_x": lambda x, W: x @ W.reshape(W.shape[1], W.shape[0])},),
     ),
     Mistake(
         "weights-missing",
@@ -455,6 +479,14 @@ RNN_MISTAKES = (
             {"project_h": lambda h, W: h},
             {"project_x": lambda x, W: x},
             {"project_x": lambda x, W: x, "project_h": lambda h, W: h},
+        ),
+    ),
+    Mistake(
+        "entry-by-entry",
+        "State and matrix are multiplied entry by entry with `*`. A matrix product needs `@`: each unit of the new state sees all units of the old one.",
+        (
+            {"project_h": lambda h, W: h * W},
+            {"project_x": lambda x, W: x * W},
         ),
     ),
     *_SHARED_MISTAKES,
@@ -601,6 +633,7 @@ def _build_lstm_step(
     join=None,
     joined=None,
     swap=None,
+    squash=None,
     split=None,
     peep=None,
     gate=None,
@@ -612,6 +645,7 @@ def _build_lstm_step(
     outer=None,
 ):
     add = joined or _sum_of_products(project_x, project_h, join)
+    squash = squash or (lambda a: a)
     split = split or _chunked()
     gate, candidate = gate or (lambda name, a: torch.sigmoid(a)), candidate or torch.tanh
     update = update or _update
@@ -620,7 +654,7 @@ def _build_lstm_step(
     give = give or (lambda state, cell, h, c: (state, cell))
 
     def step(x, h, c, W_x, W_h, b):
-        i, f, g, o = split(add(x, h, W_x, W_h, b), x, h)
+        i, f, g, o = split(squash(add(x, h, W_x, W_h, b)), x, h)
         if peep is not None:
             i, f, o = peep(i, f, o, c)
         cell = update(gate("f", f), c, gate("i", i), candidate(g), h)
@@ -691,7 +725,7 @@ def _lstm_large(draw: Draw) -> Iterator[Case]:
         yield ask(x, h, c, W_x, W_h, shut, cotangents=wanted)
     # In float64 a gate at 8 is still told from one that is open for good.
     shapes = (1, 1), (1, 1), (1, 1), (4, 1), (4, 1), (4,)
-    sizes = 2.0, 2.0, 12.0, 2.0, 2.0, 0.0
+    sizes = 1.9, 1.9, 12.0, 1.9, 1.9, 0.0
     yield ask(*(torch.full(shape, n, dtype=torch.float64) for shape, n in zip(shapes, sizes, strict=True)))
 
 
@@ -862,6 +896,28 @@ LSTM_MISTAKES = (
             {"split": lambda a, x, h: a.split(4, dim=1)},
             {"split": lambda a, x, h: a.unfold(1, h.shape[1], max(1, h.shape[1] - 1)).unbind(1)[:4]},
         ),
+    ),
+    Mistake(
+        "nothing-squashed",
+        "The four parts are used as they are. The gates i, f and o go through a sigmoid, the candidate g through a tanh.",
+        (
+            {"gate": lambda name, a: a, "candidate": lambda a: a},
+            {"gate": lambda name, a: a, "candidate": lambda a: a, "emit": lambda o, new, old: o * new},
+        ),
+    ),
+    Mistake(
+        "tanh-before-the-gates",
+        "The sum has been through a tanh before it is cut into gates, as in a plain RNN. Each of the four has one function of its own, and sees the plain sum.",
+        (
+            {"squash": torch.tanh},
+            {"squash": torch.tanh, "candidate": lambda a: a},
+            {"squash": torch.sigmoid},
+        ),
+    ),
+    Mistake(
+        "no-tanh-at-all",
+        "Both tanhs are missing: that of the candidate g, and that of the cell state on its way out.",
+        ({"candidate": lambda a: a, "emit": lambda o, new, old: o * new},),
     ),
     Mistake(
         "candidate-through-sigmoid",
@@ -1144,6 +1200,18 @@ LSTM_MISTAKES = (
         ),
     ),
     Mistake(
+        "matrix-on-the-left",
+        "The matrix stands to the left of a batch. On paper the state is a column and the matrix stands on its left; here each sample is a row, so the batch stands on the left, and the matrix on its right with its axes exchanged.",
+        (
+            {"project_h": lambda h, W: W @ h},
+            {"project_h": lambda h, W: W @ h.T},
+            {"project_x": lambda x, W: W @ x},
+            {"project_x": lambda x, W: W @ x.T},
+            {"project_x": lambda x, W: W @ x.T, "project_h": lambda h, W: W @ h.T},
+            {"project_x": lambda x, W: W @ x, "project_h": lambda h, W: W @ h},
+        ),
+    ),
+    Mistake(
         "view-instead-of-transpose",
         "A weight matrix was reshaped with `view` or `reshape` where its axes should have been exchanged: the shape fits, the numbers do not.",
         (
@@ -1358,6 +1426,11 @@ def _of_the_states(rnn: Callable, x: Tensor) -> Tensor:
     return gradient.norm(dim=2).mean(dim=0).flip(0)
 
 
+def _tuple_of_gradients(rnn: Callable, x: Tensor) -> Any:
+    leaf = _copy_of(x)
+    return torch.autograd.grad(rnn(leaf)[:, -1].sum(), leaf)
+
+
 def _gradient(rnn: Callable, x: Tensor) -> Tensor:
     leaf = _copy_of(x)
     return torch.autograd.grad(rnn(leaf)[:, -1].sum(), leaf)[0]
@@ -1528,6 +1601,30 @@ GRADIENT_MISTAKES = (
         ({"measure": lambda g: g.norm(dim=2).sum(dim=0)},),
     ),
     Mistake(
+        "gradient-is-a-tuple",
+        "torch.autograd.grad gives a tuple, with one gradient for each tensor that was asked for. Take the one that is in it.",
+        (
+            {"outer": lambda f: lambda rnn, x: _tuple_of_gradients(rnn, x).norm(dim=2).mean(0).flip(0)},
+            {"outer": lambda f: lambda rnn, x: torch.norm(_tuple_of_gradients(rnn, x), dim=2)},
+            {"outer": lambda f: lambda rnn, x: _tuple_of_gradients(rnn, x).shape},
+        ),
+    ),
+    Mistake(
+        "not-one-number",
+        "A gradient starts from one number. The last state of a batch has B·H of them: add them all up first.",
+        (
+            {"pick": lambda s: s[:, -1]},
+            {"pick": lambda s: s},
+            {"pick": lambda s: s[:, -1].sum(1)},
+            {"pick": lambda s: s[:, -1].sum(0)},
+        ),
+    ),
+    Mistake(
+        "negative-step",
+        "A tensor cannot be turned round with [::-1], as a list can: torch has no negative steps. There is a method for it.",
+        ({"order": lambda sizes: sizes[::-1]},),
+    ),
+    Mistake(
         "norm-over-the-batch-too",
         "One length is taken over the batch and the features together. Each sample's gradient has a length of its own; these lengths are averaged.",
         (
@@ -1604,6 +1701,7 @@ GRADIENT_MISTAKES = (
         "The states of all steps are added up. Then every input has a state right beside it, and the distance is lost. Only the state after the last step counts.",
         (
             {"pick": lambda s: s.sum()},
+            {"pick": lambda s: s.sum(), "order": lambda sizes: sizes},
             {"pick": lambda s: s.mean()},
             {"pick": lambda s: s[:, -2:].sum()},
             {"pick": lambda s: s.mean(1).sum()},
