@@ -69,6 +69,7 @@ def test_the_step_by_hand(lesson):
     (p, q), (r, s) = rnn_step(torch.stack([x, x]), states, W_x, W_h, b).tolist()
     lesson.says(f"({p:.3f}, {q:.3f})", rf"{p:.3f} & {q:.3f} \\ {r:.3f} & {s:.3f}")
     assert f"[{p:.3f}, {q:.3f}]" in lesson.printed("W_h @ state") and f"{math.tanh(0.5):.3f}" == "0.462"
+    lesson.says(f"the new state $({r:.3f}, {s:.3f})$", "The sum is $(0.5, 2)$")
     transposed = torch.tanh(W_x @ x + W_h.T @ h + b)
     assert (transposed - torch.tensor([p, q])).abs().min() > 0.1
 
@@ -96,6 +97,7 @@ def test_the_unit_by_hand(lesson):
     assert "forget gate 0.500: new cell state 1.671, new state 0.251" in (lesson.printed("for forget_sum in"))
     assert f"{1 / (1 + math.exp(-3)):.3f}" == "0.953"
     assert "forget gate 0.953: new cell state 2.576" in lesson.printed("for forget_sum in")
+    lesson.says(f"0.953 \\cdot 2 + {i * g:.3f} = 2.576")
 
 
 def test_your_cells_are_pytorchs(lesson):
@@ -235,7 +237,11 @@ def test_what_the_two_tables_say_together(lesson, stored):
 
 
 def test_what_is_said_and_what_holds(lesson, stored):
-    lesson.says(r"$6 \cdot 10^{-5}$ is left", "about a half is left after 20 steps")
+    lesson.says(
+        r"$6 \cdot 10^{-5}$ is left",
+        "about a half is left after 20 steps",
+        "against $10^{-5}$ in a plain RNN",
+    )
     assert "plain RNN" in starts(stored, "50", lambda n: n == 0)
     lesson.says("with 50 steps of noise the default plain RNN fails here", "it manages 100")
 
