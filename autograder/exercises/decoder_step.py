@@ -263,7 +263,6 @@ _CONTEXT_CHANGES = (
     lambda z: z * z.shape[-1] ** 0.5,
     lambda z: z / z.shape[-1] ** 0.5,
     lambda z: normalize(z, dim=-1),
-    lambda z: z.clamp(-100, 100),
     lambda z: z.mean(0, keepdim=True).expand_as(z),
     lambda z: z[:1].expand_as(z),
 )
@@ -904,6 +903,11 @@ DECODER_STEP = Exercise(
                 {"outer": lambda f: lambda y, s, k, m, attend, cell: f(s, y, k, m, attend, cell)},
                 {"outer": lambda f: lambda y, s, k, m, attend, cell: f(y, s, m, k, attend, cell)},
             ),
+        ),
+        Mistake(
+            "context-changed",
+            "Large numbers of the context are cut off. It is given back, and joined, as it is.",
+            ({"look": _context_changed(lambda z: z.clamp(-100, 100))},),
         ),
         Mistake(
             "step-axis-left",

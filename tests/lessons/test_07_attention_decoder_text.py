@@ -241,8 +241,8 @@ def test_where_it_looks(ran):
     ran.says("The weight is 0.8 or more at most steps")
     assert float(re.search(r"z1 = ([\d.]+) h1", alt)[1]) > 0.75
     first, second, third = map(float, re.search(r"t at step 3: .*\[(.+), (.+), (.+)\]", alt).groups())
-    assert second > 0.75 and first < 0.15 and third < 0.01
-    ran.says("the first t little, as a neighbour, and the third nothing")
+    assert second > 0.75 and max(first, third) < 0.03
+    ran.says("Next to nothing, about a hundredth each or less")
 
 
 @pytest.mark.slow
