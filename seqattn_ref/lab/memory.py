@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from seqattn_ref.lab.training import Progress, _one_thread
+from seqattn_ref.lab.training import Progress, one_thread
 
 SYMBOLS, NOISE = 8, 8
 INPUTS = SYMBOLS + NOISE
@@ -65,7 +65,7 @@ def practise(build, steps, seeds=(0, 1, 2), limit=1000, label="practising"):
     Returns a `Practice` for each seed. The same seed gives the same network and the same sequences.
     """
     found = []
-    with _one_thread(torch.device("cpu")), Progress(len(seeds) * limit, label) as progress:
+    with one_thread(torch.device("cpu")), Progress(len(seeds) * limit, label) as progress:
         for seed in seeds:
             before = sum(len(practice.losses) for practice in found)
 

@@ -37,7 +37,7 @@ def train(model, draw, loss, steps, lr=3e-3, clip=1.0, label="training"):
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps))
     model.train()
     losses, began = [], time.perf_counter()
-    with _one_thread(device), Progress(steps, label) as progress:
+    with one_thread(device), Progress(steps, label) as progress:
         for step in range(steps):
             batch = draw(step)
             value = loss(model, batch.to(device) if hasattr(batch, "to") else batch)
@@ -138,7 +138,7 @@ def _check_finite(value, step):
 
 
 @contextlib.contextmanager
-def _one_thread(device):
+def one_thread(device):
     """Small models run faster on one core than on two, many times so when the other is busy."""
     before = torch.get_num_threads()
     if device.type == "cpu":

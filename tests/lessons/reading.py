@@ -10,18 +10,24 @@ from .conftest import REPO
 
 
 class Lesson:
-    """`prose` is all Markdown, each run of white space one space. `names` are what the cells left behind,
-    where they were run here.
+    """`markdown` is all Markdown, and `prose` the same with each run of white space as one space. `names` are
+    what the cells left behind, where they were run here.
     """
 
     def __init__(self, cells, outputs, names=None):
-        self.prose = one_space("\n".join(cell.source for cell in cells if cell.cell_type == "markdown"))
-        self.outputs, self.names = outputs, names
+        self.cells, self.outputs, self.names = cells, outputs, names
+        self.markdown = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        self.prose = one_space(self.markdown)
+
+    @classmethod
+    def read(cls, slug):
+        """Read the solved lesson without running anything."""
+        return cls(nbformat.read(REPO / "solutions" / slug / f"{slug}.ipynb", as_version=4).cells, {})
 
     @classmethod
     def run(cls, slug, wanted=lambda source: True):
         """Run the solved lesson here, without the feedback of its checks: the code cells that are wanted."""
-        cells = nbformat.read(REPO / "solutions" / slug / f"{slug}.ipynb", as_version=4).cells
+        cells = cls.read(slug).cells
         # The faces of the autograder have tests of their own; here they say nothing.
         names = {
             "check": lambda answer: None,
@@ -58,6 +64,13 @@ class Lesson:
         """Assert that the prose has these words."""
         missing = [text for text in texts if one_space(text) not in self.prose]
         assert not missing, f"the prose does not say {missing}"
+
+
+def mean_of(stored, name, length):
+    """Per cent that a model of the stored bottleneck results gets right at a length, over its seeds."""
+    column = stored["lengths"].index(length)
+    runs = stored["models"][name]["accuracy"]
+    return 100 * sum(run[column] for run in runs) / len(runs)
 
 
 def one_space(text):

@@ -89,8 +89,3 @@ def test_the_table_of_lessons_is_right(prose):
         assert (name.replace(" ", "_") in there) == (state != "coming"), name
     for target in re.findall(r"\]\(\.\./([^)]+)\)", prose):
         assert (REPO / "solutions" / target).is_file()
-
-
-def test_summary_is_six_lines_or_fewer(prose):
-    summary = prose.split("## Summary")[1].split(" ## ")[0]
-    assert 1 <= summary.count(" - ") <= 6

@@ -6,28 +6,21 @@ The lesson trains for half a minute, so what its own models reach is looked at i
 import math
 import re
 
-import nbformat
 import pytest
 import torch
 
 from seqattn_ref import accuracy_by_length, lab
 from seqattn_ref.lab import bottleneck
 
-from .conftest import REPO
-from .reading import Lesson
+from .reading import Lesson, mean_of
 
 SLUG = "03_bottleneck"
 
 
 @pytest.fixture(scope="module")
-def cells():
-    return nbformat.read(REPO / "solutions" / SLUG / f"{SLUG}.ipynb", as_version=4).cells
-
-
-@pytest.fixture(scope="module")
-def lesson(cells):
+def lesson():
     """Its prose alone: nothing is run."""
-    return Lesson(cells, {})
+    return Lesson.read(SLUG)
 
 
 @pytest.fixture
@@ -41,16 +34,9 @@ def stored():
     return lab.stored("bottleneck")
 
 
-def mean(stored, name, length):
-    """Per cent, the mean over the seeds."""
-    column = stored["lengths"].index(length)
-    runs = stored["models"][name]["accuracy"]
-    return 100 * sum(run[column] for run in runs) / len(runs)
-
-
 def half(stored, name):
     """The longest length of which at least half is right."""
-    return max(n for n in stored["lengths"] if mean(stored, name, n) >= 50)
+    return max(n for n in stored["lengths"] if mean_of(stored, name, n) >= 50)
 
 
 # ---------------------------------------------------------------- without running it
@@ -121,9 +107,9 @@ def test_what_buys_what(lesson, stored):
         " five times the time",
         f"Four times the steps also give {half(stored, long)} letters",
         f"Sixteen times the steps give {half(stored, longest)} letters",
-        f"{mean(stored, 'plain', 6):.0f} % become {mean(stored, turned, 6):.0f} % at six letters",
-        f"{mean(stored, longest, 12):.0f} % of the sources are right at 12 letters, and"
-        f" {mean(stored, longest, 10):.0f} % at 10",
+        f"{mean_of(stored, 'plain', 6):.0f} % become {mean_of(stored, turned, 6):.0f} % at six letters",
+        f"{mean_of(stored, longest, 12):.0f} % of the sources are right at 12 letters, and"
+        f" {mean_of(stored, longest, 10):.0f} % at 10",
         f"with 16 times the budget the same model reaches {half(stored, longest)}",
     )
     assert models[long]["parameters"] == models["plain"]["parameters"]
@@ -143,22 +129,11 @@ def test_how_long_a_training_takes(lesson, stored):
     assert 4 < min(stored["models"]["plain"]["seconds"]) < 7
 
 
-def test_the_attention_curve_stays_hidden(cells, lesson):
-    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+def test_the_attention_curve_stays_hidden(lesson):
+    code = "\n".join(cell.source for cell in lesson.cells if cell.cell_type == "code")
     assert '"attention"' not in code and "'attention'" not in code
     assert 'name.startswith("plain")' in code
     lesson.says("The other curve is kept for lesson 07")
-
-
-def test_cells_are_short(cells):
-    for cell in cells:
-        if cell.cell_type == "code" and "nbgrader" not in cell.metadata:
-            assert len(cell.source.splitlines()) <= 25, cell.source
-
-
-def test_summary_is_six_lines_or_fewer(cells):
-    (summary,) = (cell.source for cell in cells if cell.source.startswith("## Summary"))
-    assert 1 <= len(re.findall(r"^- ", summary, flags=re.M)) <= 6
 
 
 # ---------------------------------------------------------------- after a run
@@ -192,12 +167,12 @@ def test_the_curve(ran, stored):
     for length, said in ((4, 84), (6, 40), (8, 7), (10, 0), (12, 0)):
         assert shown[length] == pytest.approx(said, abs=6)
         # The learner's own runs are those of the stored plain model.
-        assert shown[length] == pytest.approx(mean(stored, "plain", length), abs=6)
+        assert shown[length] == pytest.approx(mean_of(stored, "plain", length), abs=6)
     ran.says("The seeds differ by more than ten points at length 5")
     spread, length = re.search(r"largest spread over the seeds: (\d+) points, at length (\d+)", alt).groups()
     assert int(spread) > 10 and length == "5"
-    assert mean(stored, "plain", 5) > 50 > mean(stored, "plain", 6)  # answer c
-    assert mean(stored, "plain", 3) > 98
+    assert mean_of(stored, "plain", 5) > 50 > mean_of(stored, "plain", 6)  # answer c
+    assert mean_of(stored, "plain", 3) > 98
     ran.says("from 99 % at 3 letters to 0 at 10", "fewer than half of the sources from 6 letters on")
 
 
