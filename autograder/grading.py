@@ -21,13 +21,8 @@ def fresh_seed() -> int:
     return secrets.randbits(63)
 
 
-def grade(
-    submission: Submission, exercise: Exercise, sandbox: Sandbox, seed: int, last: bool = False
-) -> Report:
-    """Grade `exercise` from one submission. `last` is what `Sandbox.run` takes.
-
-    Raises `SandboxError` when the sandbox fails.
-    """
+def grade(submission: Submission, exercise: Exercise, sandbox: Sandbox, seed: int) -> Report:
+    """Grade `exercise` from one submission. Raises `SandboxError` when the sandbox fails."""
     from .report import judge, refuse
 
     try:
@@ -35,7 +30,7 @@ def grade(
     except NoAnswer as reason:
         return refuse(exercise, str(reason))
     plan = exercise.cases(seed)
-    outcomes = sandbox.run(cells, exercise.name, _flat(plan), notebook=submission.notebook, last=last)
+    outcomes = sandbox.run(cells, exercise.name, _flat(plan), notebook=submission.notebook)
     return judge(exercise, plan, outcomes, seed)
 
 
@@ -52,14 +47,12 @@ def grade_all(
     plan = exercise.cases(seed)
     answers = [_cells_or_reason(submission, exercise.name) for submission in submissions]
     runs = [i for i, answer in enumerate(answers) if not isinstance(answer, NoAnswer)]
-    without_successor = set(runs[-workers:])
     pool = ThreadPoolExecutor(workers)
     try:
         running = {
             i: pool.submit(
                 *(sandbox.run, answers[i], exercise.name, _flat(plan)),
                 notebook=submissions[i].notebook,
-                last=i in without_successor,
             )
             for i in runs
         }

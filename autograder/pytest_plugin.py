@@ -60,7 +60,6 @@ def pytest_collection(session: pytest.Session) -> bool | None:
     config.hook.pytest_collection_modifyitems(session=session, config=config, items=session.items)
     config.hook.pytest_collection_finish(session=session)
     session.testscollected = len(session.items)
-    grader.to_come = len({item.parent for item in session.items})
     return True
 
 
@@ -91,14 +90,12 @@ class _Grader:
         from .sandbox import Sandbox
 
         self.seed = fresh_seed()
-        self.to_come = 0
         self._sandbox: Sandbox | None = Sandbox() if start else None
 
     def grade(self, submission: Submission, exercise: Exercise) -> Report:
         from .grading import grade
 
-        self.to_come -= 1
-        return grade(submission, exercise, self._sandbox, self.seed, last=self.to_come == 0)
+        return grade(submission, exercise, self._sandbox, self.seed)
 
     def close(self) -> None:
         if self._sandbox is not None:

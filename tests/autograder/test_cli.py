@@ -54,7 +54,7 @@ def notebook(*sources):
 
 @pytest.fixture(scope="module")
 def sandbox():
-    with Sandbox(Limits(wall_s=5, cpu_s=5), spare=2) as sandbox:
+    with Sandbox(Limits(wall_s=5, cpu_s=5)) as sandbox:
         yield sandbox
 
 

@@ -1,0 +1,84 @@
+"""From frames to outcomes: what the grader makes of whatever comes back, or does not come back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .frames import WireError
+
+if TYPE_CHECKING:  # torch comes with it; see `runner` for why it is left for later
+    from .case import Outcome
+
+RESULTS_LIMIT = 64 << 20
+"""The most bytes that one answer may send back in all."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one answer may use in all: seconds by the clock, seconds of processor, memory and file size."""
+
+    wall_s: float = 20.0
+    cpu_s: int = 20
+    memory_mb: int = 2048
+    file_mb: int = 16
+
+
+class SandboxError(RuntimeError):
+    """The sandbox itself could not be had. Never the student's fault."""
+
+
+def collect(
+    next_frame: Callable[[float], bytes | None],
+    how_it_died: Callable[[], str],
+    count: int,
+    limits: Limits,
+) -> list[Outcome]:
+    """`count` outcomes. Cases that were not answered in time, or at all, say so in their outcome.
+
+    `next_frame(seconds)` gives the next frame, None at the end of them, raises `TimeoutError` and
+    `WireError`.
+    """
+    deadline = time.monotonic() + limits.wall_s
+    outcomes: list[Outcome] = []
+    while len(outcomes) < count:
+        outcomes.append(_outcome(next_frame, deadline, how_it_died, limits))
+        if outcomes[-1].raised is not None and outcomes[-1].raised.stage == "limit":
+            break
+    return outcomes + outcomes[-1:] * (count - len(outcomes))
+
+
+def _outcome(next_frame, deadline: float, how_it_died, limits: Limits) -> Outcome:
+    from . import wire
+
+    try:
+        payload = next_frame(deadline - time.monotonic())
+        if payload is None:
+            return _stopped("Died", how_it_died())
+        return wire.unpack_outcome(payload)
+    except TimeoutError:
+        message = f"It was stopped after {limits.wall_s:g} seconds. Look for a loop that never ends."
+        return _stopped("TimeLimit", message)
+    except WireError as error:
+        message = f"What came back from the answer's process could not be read ({error})."
+        return _stopped("Tampered", message)
+
+
+def death(code: int | None, limits: Limits) -> str:
+    """One sentence on an exit status, as `subprocess` gives it: negative for a signal."""
+    if code is None:
+        return "The answer's process closed its results before it had given them all."
+    if os.name == "posix" and -code in (signal.SIGXCPU, signal.SIGKILL):
+        used = f"more than {limits.cpu_s} seconds of processor, or too much memory"
+        return f"The answer's process was stopped for using {used}."
+    return f"The answer's process ended by itself before it had given all results (exit status {code})."
+
+
+def _stopped(kind: str, message: str) -> Outcome:
+    from .case import Outcome, Raised
+
+    return Outcome((Raised(kind, message, "limit"),))
