@@ -188,6 +188,13 @@ def pack_outcome(outcome: Outcome) -> bytes:
 
 def unpack_outcome(payload: bytes) -> Outcome:
     """Bytes from the sandbox as an `Outcome`, trusting nothing. Raises `WireError` for anything else."""
+    try:
+        return _unpack_outcome(payload)
+    except RecursionError:
+        raise WireError("values are nested too deeply") from None
+
+
+def _unpack_outcome(payload: bytes) -> Outcome:
     read = _Unpacker(payload)
     s = read.skeleton
     if not isinstance(s, dict):

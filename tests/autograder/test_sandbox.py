@@ -21,6 +21,7 @@ from autograder.sandbox import (
     Returned,
     Sandbox,
     SandboxError,
+    runner,
     wire,
 )
 from autograder.sandbox.frames import WireError
@@ -494,3 +495,42 @@ def test_a_tensor_made_by_hand_is_taken():
 
 def test_a_skeleton_nested_too_deeply_is_refused():
     assert not believed(raw([1], "F32", 4, skeleton="[" * 100_000))
+
+
+def test_values_nested_too_deeply_are_refused():
+    nested = "null"
+    for _ in range(900):
+        nested = f'{{"callback": "x", "tensors": {{"a": {nested}}}}}'
+    result = f'{{"outputs": [{nested}], "sequence": false, "args_after": [], "gradients": null}}'
+    assert not believed(raw([1], "F32", 4, skeleton=f'{{"results": [{result}], "parameters": null}}'))
+
+
+# ---- without a fork-server
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """What there is on macOS and Windows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner.sys, "platform", "other")
+        sandbox = Sandbox(LIMITS)
+    with sandbox:
+        yield sandbox
+
+
+def test_plain_processes_are_stamped(plain):
+    plain.prove()
+    assert plain.stamp.startswith("Not tamper-proof: the answers ran in plain processes")
+
+
+@pytest.mark.slow
+def test_plain_processes_give_the_same_outcomes(plain, sandbox):
+    for source in ("def f(x):\n    return x + 1", "def f(x):\n    return y", "import os\nos._exit(3)"):
+        one, other = (run(s, source, (torch.ones(2),))[0] for s in (plain, sandbox))
+        assert wire.pack_outcome(one) == wire.pack_outcome(other)
+
+
+@pytest.mark.slow
+def test_plain_processes_end_at_the_limit_and_with_the_sandbox(plain):
+    assert stopped(plain, "while True: pass").type == "TimeLimit"
+    assert stopped(plain, "def f():\n    import time; time.sleep(100)").type == "TimeLimit"
