@@ -196,8 +196,8 @@ class _Server:
 
 
 def _warm_up() -> None:
-    """Do once what each child would otherwise do for the first time. No backward: torch cannot be forked after
-    one.
+    """Do once what each child would otherwise do for the first time. No backward: a process that has done one
+    cannot be forked.
     """
     import torch
     from answer_box import wire
