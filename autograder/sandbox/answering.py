@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .frames import WireError
+from .frames import WireError, read_marker
 
 if TYPE_CHECKING:  # torch comes with it; see `runner` for why it is left for later
     from .case import Outcome
@@ -28,6 +28,19 @@ class Limits:
     file_mb: int = 16
 
 
+@dataclass(frozen=True)
+class Job:
+    """What is sent to an answer's process: the head and the cases, packed, and the names of the cells."""
+
+    head: bytes
+    cases: tuple[bytes, ...] = ()
+    names: tuple[str, ...] = ()
+
+    @property
+    def payloads(self) -> tuple[bytes, ...]:
+        return (self.head, *self.cases)
+
+
 class SandboxError(RuntimeError):
     """The sandbox itself could not be had. Never the student's fault."""
 
@@ -35,37 +48,41 @@ class SandboxError(RuntimeError):
 def collect(
     next_frame: Callable[[float], bytes | None],
     how_it_died: Callable[[], str],
-    count: int,
+    job: Job,
     limits: Limits,
 ) -> list[Outcome]:
-    """`count` outcomes. Cases that were not answered in time, or at all, say so in their outcome.
+    """One outcome a case. Cases that were not answered in time, or at all, say so in their outcome; where
+    that was because a cell never ended, `place` is the cell's name.
 
     `next_frame(seconds)` gives the next frame, None at the end of them, raises `TimeoutError` and
     `WireError`.
     """
     deadline = time.monotonic() + limits.wall_s
     outcomes: list[Outcome] = []
-    while len(outcomes) < count:
-        outcomes.append(_outcome(next_frame, deadline, how_it_died, limits))
-        if outcomes[-1].raised is not None and outcomes[-1].raised.stage == "limit":
+    cell = 0
+    while len(outcomes) < len(job.cases):
+        try:
+            payload = next_frame(deadline - time.monotonic())
+            if payload is not None and not outcomes and (number := read_marker(payload)) is not None:
+                cell = number
+                continue
+            found = _outcome(payload, how_it_died)
+        except TimeoutError:
+            message = f"It was stopped after {limits.wall_s:g} seconds. Look for a loop that never ends."
+            found = _stopped("TimeLimit", message, job.names[cell] if cell < len(job.names) else None)
+        except WireError as error:
+            message = f"What came back from the answer's process could not be read ({error})."
+            found = _stopped("Tampered", message)
+        outcomes.append(found)
+        if found.raised is not None and found.raised.stage == "limit":
             break
-    return outcomes + outcomes[-1:] * (count - len(outcomes))
+    return outcomes + outcomes[-1:] * (len(job.cases) - len(outcomes))
 
 
-def _outcome(next_frame, deadline: float, how_it_died, limits: Limits) -> Outcome:
+def _outcome(payload: bytes | None, how_it_died: Callable[[], str]) -> Outcome:
     from . import wire
 
-    try:
-        payload = next_frame(deadline - time.monotonic())
-        if payload is None:
-            return _stopped("Died", how_it_died())
-        return wire.unpack_outcome(payload)
-    except TimeoutError:
-        message = f"It was stopped after {limits.wall_s:g} seconds. Look for a loop that never ends."
-        return _stopped("TimeLimit", message)
-    except WireError as error:
-        message = f"What came back from the answer's process could not be read ({error})."
-        return _stopped("Tampered", message)
+    return _stopped("Died", how_it_died()) if payload is None else wire.unpack_outcome(payload)
 
 
 def death(code: int | None, limits: Limits) -> str:
@@ -78,7 +95,7 @@ def death(code: int | None, limits: Limits) -> str:
     return f"The answer's process ended by itself before it had given all results (exit status {code})."
 
 
-def _stopped(kind: str, message: str) -> Outcome:
+def _stopped(kind: str, message: str, place: str | None = None) -> Outcome:
     from .case import Outcome, Raised
 
-    return Outcome((Raised(kind, message, "limit"),))
+    return Outcome((Raised(kind, message, "limit", place=place),))

@@ -16,12 +16,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .answering import RESULTS_LIMIT, Limits, SandboxError, collect, death
+from .answering import RESULTS_LIMIT, Job, Limits, SandboxError, collect, death
 from .frames import FRAME_LIMIT, WireError, write_frame
 from .plain import START_LIMIT_S, environment
 
@@ -160,9 +159,9 @@ class ForkServer:
             canary.write_text("untouched")
             files = ("autograder/exercises/__init__.py", "seqattn_ref/__init__.py", "nbgrader_config.py")
             secrets = [str(COURSE / name) for name in files if (COURSE / name).exists()]
-            job = json.dumps({"proof": {"canary": str(canary), "secrets": secrets}}).encode()
+            job = Job(json.dumps({"proof": {"canary": str(canary), "secrets": secrets}}).encode())
             try:
-                with self._child([job]) as child:
+                with self._child(job) as child:
                     missing = self._walls(child)
                     faults = missing or json.loads(child.results.next(self._limits.wall_s + 20) or b"{}")
             except (TimeoutError, WireError, ValueError, _Lost) as error:
@@ -180,29 +179,27 @@ class ForkServer:
             self.stamp = f"Not tamper-proof: {said}."
         self._proved = True
 
-    def run(self, payloads: Sequence[bytes]) -> list[Outcome]:
-        """One outcome for each payload after the first, which is the job. Raises `SandboxError` when the job
-        is lost `TRIES` times.
-        """
+    def run(self, job: Job) -> list[Outcome]:
+        """One outcome for each case. Raises `SandboxError` when the job is lost `TRIES` times."""
         for _ in range(TRIES):
             self.prove()
             process = self._process
             try:
-                return self._try(payloads)
+                return self._try(job)
             except _Lost as error:
                 reason = str(error)
                 self._renew(process)
         raise SandboxError(f"{reason} It was tried {TRIES} times.")
 
-    def _try(self, payloads: Sequence[bytes]) -> list[Outcome]:
-        with self._child(payloads) as child:
+    def _try(self, job: Job) -> list[Outcome]:
+        with self._child(job) as child:
             try:
                 missing = self._walls(child)
             except (TimeoutError, WireError):
                 raise _Lost("A child of the sandbox's fork-server did not come up.") from None
             if missing and not self._allow_unsafe:
                 raise SandboxError(f"The sandbox's walls did not go up: {missing}.")
-            return collect(child.results.next, lambda: self._death(child), len(payloads) - 1, self._limits)
+            return collect(child.results.next, lambda: self._death(child), job, self._limits)
 
     @staticmethod
     def _walls(child: _Child) -> dict[str, str]:
@@ -226,10 +223,10 @@ class ForkServer:
         return death(end["code"], self._limits)
 
     @contextlib.contextmanager
-    def _child(self, payloads: Sequence[bytes]):
+    def _child(self, job: Job):
         """Hand a job over. When the block ends, so does the child."""
         folder = tempfile.mkdtemp(dir=self._folder.name)
-        job = os.memfd_create("job")
+        memory = os.memfd_create("job")
         read_end, write_end = os.pipe()
         line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         order = {
@@ -239,14 +236,14 @@ class ForkServer:
             "allow_unsafe": self._allow_unsafe,
         }
         try:
-            with os.fdopen(job, "wb") as stream, theirs:
-                for payload in payloads:
+            with os.fdopen(memory, "wb") as stream, theirs:
+                for payload in job.payloads:
                     write_frame(stream, payload)
                 stream.flush()
-                os.lseek(job, 0, os.SEEK_SET)
+                os.lseek(memory, 0, os.SEEK_SET)
                 try:
                     socket.send_fds(
-                        self._control, [json.dumps(order).encode()], [job, write_end, theirs.fileno()]
+                        self._control, [json.dumps(order).encode()], [memory, write_end, theirs.fileno()]
                     )
                 except OSError:
                     raise _Lost("The sandbox's fork-server was killed.") from None

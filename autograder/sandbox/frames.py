@@ -10,8 +10,21 @@ FRAME_LIMIT = 64 << 20
 """The most bytes that one frame may have."""
 
 
+_MARKER = struct.Struct("<I")  # shorter than any payload, so that no payload looks like one
+
+
 class WireError(ValueError):
     """The bytes do not hold what they should."""
+
+
+def marker(number: int) -> bytes:
+    """A frame that says how far the cells have come."""
+    return _MARKER.pack(number)
+
+
+def read_marker(payload: bytes) -> int | None:
+    """The number in a marker, or None for any other frame."""
+    return _MARKER.unpack(payload)[0] if len(payload) == _MARKER.size else None
 
 
 def write_frame(stream: BinaryIO, payload: bytes) -> None:

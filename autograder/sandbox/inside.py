@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 
 from . import wire
 from .case import Case, Outcome
+from .frames import marker
 from .perform import load, perform
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
@@ -79,7 +80,10 @@ def read_job(payloads: Iterator[bytes]) -> tuple[dict, list[Case]] | None:
 
 
 def answer(job: dict, cases: list[Case], emit: Callable[[bytes], None]) -> None:
-    """Run the job's cells and put the cases to what they define; `emit` gets one packed outcome a case."""
+    """Run the job's cells and put the cases to what they define.
+
+    `emit` gets a marker before each cell and after them all, then one packed outcome a case.
+    """
     # In a notebook `__name__` is "__main__"; a file that guards its own demo with it should not run the demo
     # here.
     namespace = {"__name__": "__main__" if job["notebook"] else "submission"}
@@ -88,7 +92,8 @@ def answer(job: dict, cases: list[Case], emit: Callable[[bytes], None]) -> None:
         namespace |= {"get_ipython": lambda: live, "display": live, "In": [], "Out": {}}
     sys.modules[namespace["__name__"]] = module = types.ModuleType(namespace["__name__"])
     module.__dict__.update(namespace)
-    failure = load(job["cells"], job["entry"], module.__dict__)
+    failure = load(job["cells"], job["entry"], module.__dict__, lambda number: emit(marker(number)))
+    emit(marker(len(job["cells"])))
     if failure is not None:
         outcomes = (Outcome((failure,)) for _ in cases)
     else:

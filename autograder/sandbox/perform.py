@@ -304,14 +304,20 @@ def _article(noun: str) -> str:
     return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
 
 
-def load(cells: Iterable[tuple[str, str]], entry: str, namespace: dict[str, Any]) -> Raised | None:
+def load(
+    cells: Iterable[tuple[str, str]],
+    entry: str,
+    namespace: dict[str, Any],
+    begin: Callable[[int], None] = lambda number: None,
+) -> Raised | None:
     """Run the cells (name, source) in order in `namespace`. Return why `entry` could not be had, or None
-    when it is there.
+    when it is there. `begin` is told the number of each cell before it runs.
 
     An error in one cell does not keep the others from running: what counts is that `entry` ends up defined.
     """
     failure = None
-    for name, source in cells:
+    for number, (name, source) in enumerate(cells):
+        begin(number)
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         before = namespace.get(entry)
         try:

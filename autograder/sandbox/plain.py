@@ -12,11 +12,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .answering import RESULTS_LIMIT, Limits, SandboxError, collect, death
+from .answering import RESULTS_LIMIT, Job, Limits, SandboxError, collect, death
 from .frames import WireError, frames, write_frame
 
 if TYPE_CHECKING:
@@ -56,19 +55,19 @@ class Worker:
         self._frames: queue.Queue[bytes | WireError | None] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def run(self, payloads: Sequence[bytes], limits: Limits) -> list[Outcome]:
-        """One outcome for each payload after the first, which is the job."""
+    def run(self, job: Job, limits: Limits) -> list[Outcome]:
+        """One outcome for each case of the job."""
         try:
             self._wait_until_ready()
             try:
-                for payload in payloads:
+                for payload in job.payloads:
                     write_frame(self._process.stdin, payload)
                 self._process.stdin.close()
             except BrokenPipeError:
                 raise SandboxError(
                     f"The sandbox process ended before it was given its work: {self._last_words()}"
                 ) from None
-            return collect(self._next, lambda: self._death(limits), len(payloads) - 1, limits)
+            return collect(self._next, lambda: self._death(limits), job, limits)
         finally:
             self.close()
 
@@ -144,13 +143,13 @@ class PlainProcesses:
     def prove(self) -> None:
         """There is nothing to prove; `stamp` says so."""
 
-    def run(self, payloads: Sequence[bytes]) -> list[Outcome]:
+    def run(self, job: Job) -> list[Outcome]:
         with self._lock:
             worker = self._ready.pop()
             self._ready.append(Worker())
             self._busy.add(worker)
         try:
-            return worker.run(payloads, self._limits)
+            return worker.run(job, self._limits)
         finally:
             with self._lock:
                 self._busy.discard(worker)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .answering import Limits, SandboxError
+from .answering import Job, Limits, SandboxError
 
 # `case` and `wire` bring torch with them. They are imported where they are used, so that the sandbox's
 # process, which needs seconds to import torch itself, is on its way before the grader begins to.
@@ -61,7 +61,13 @@ class Sandbox:
         from . import wire
 
         job = {"cells": list(cells), "entry": entry, "limits": asdict(self.limits), "notebook": notebook}
-        return self._runs.run([json.dumps(job).encode(), *(wire.pack_case(case) for case in cases)])
+        return self._runs.run(
+            Job(
+                json.dumps(job).encode(),
+                tuple(wire.pack_case(case) for case in cases),
+                tuple(name for name, _ in cells),
+            )
+        )
 
     def close(self) -> None:
         """End the processes, those at work too: their `run` returns at once and says so."""

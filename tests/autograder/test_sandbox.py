@@ -273,7 +273,8 @@ def test_an_endless_answer_ends_at_the_limit(sandbox, body):
 
 @pytest.mark.slow
 def test_an_endless_cell_ends_at_the_limit(sandbox):
-    assert stopped(sandbox, "while True: pass").type == "TimeLimit"
+    found = stopped(sandbox, [("first", "x = 1"), ("second", "while True: pass"), ("third", "def f(): pass")])
+    assert (found.type, found.place) == ("TimeLimit", "second")
 
 
 def test_outcomes_before_the_end_are_kept(sandbox):

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from autograder.sandbox import Call, Case, Limits, Sandbox, SandboxError, forked
+from autograder.sandbox.answering import Job
 from autograder.sandbox.forked import ForkServer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the walls are Linux's")
@@ -261,7 +262,7 @@ def test_a_wall_that_is_left_out_is_found_out(tmp_path, monkeypatch, name):
         assert said in str(raised.value)
         assert "--allow-unsafe" in str(raised.value)
         with pytest.raises(SandboxError):
-            server.run([b"{}"])
+            server.run(Job(b"{}"))
     finally:
         server.close()
 
