@@ -1,4 +1,4 @@
-"""The command line: `python -m autograder check EXERCISE FILE...`, `misconceptions` and `exercises`."""
+"""The command line: `python -m autograder check`, `grade`, `export`, `misconceptions` and `exercises`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from .classroom.exporters import add_export, run_export
 from .grading import fresh_seed, grade_all, printable
 from .sandbox.runner import Limits, Sandbox
 from .submission import Submission, SubmissionError, read_submission
@@ -32,6 +33,12 @@ def main(argv: Sequence[str] | None = None, sandbox: Sandbox | None = None) -> i
     try:
         if args.command == "check":
             return _check(args, sandbox)
+        if args.command == "grade":
+            from .classroom.running import run
+
+            return run(args)
+        if args.command == "export":
+            return run_export(args)
         print("\n".join(_misconceptions() if args.command == "misconceptions" else _exercises()), flush=True)
         return ALL_FULL_MARKS
     except KeyboardInterrupt:
@@ -69,11 +76,68 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long one answer may run (default: %(default)g)",
     )
+    _add_grade(commands)
+    add_export(commands)
     commands.add_parser(
         "misconceptions", help="list the mistakes that are known by name, with their exercises"
     )
     commands.add_parser("exercises", help="list the exercises with their lessons and points")
     return parser
+
+
+def _add_grade(commands: argparse._SubParsersAction) -> None:
+    grade = commands.add_parser(
+        "grade",
+        help="grade the notebooks of a class",
+        description="Grades whole notebooks, several at the same time, each answer in a sandbox of its own. "
+        "Writes DIR/grades.csv, DIR/index.html, a JSON and an HTML report for each submission, and a log. "
+        "Exit status: 0 all were graded, 1 some failed, 2 nothing could be done, 130 interrupted.",
+    )
+    grade.add_argument(
+        "paths",
+        metavar="PATH",
+        nargs="+",
+        help="a notebook, a folder of notebooks, an nbgrader tree (submitted/), or a .py file",
+    )
+    grade.add_argument("--out", required=True, metavar="DIR", help="the folder for the results")
+    grade.add_argument(
+        "--workers",
+        type=_workers,
+        default=_cores(),
+        metavar="N",
+        help="how many submissions are graded at the same time (default: one for each core)",
+    )
+    grade.add_argument("--resume", action="store_true", help="go on with the run whose results DIR holds")
+    grade.add_argument(
+        "--release",
+        metavar="DIR",
+        help="the notebooks as they were handed out, DIR/<assignment>/<notebook>.ipynb (default: the folder "
+        "`release` beside `submitted`, else the notebooks of this course)",
+    )
+    grade.add_argument(
+        "--seed", type=int, help="draw the cases from this number (default: a fresh secret one)"
+    )
+    grade.add_argument(
+        "--time-limit",
+        type=_seconds,
+        metavar="SECONDS",
+        help=f"how long one answer may run (default: {Limits.wall_s:g})",
+    )
+    grade.add_argument(
+        "--allow-unsafe",
+        action="store_true",
+        help="grade even where the walls of the sandbox do not stand; every report then says so",
+    )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _workers(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or len(text) > 4 or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to 1024")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
@@ -113,7 +177,7 @@ def _check(args: argparse.Namespace, sandbox: Sandbox | None) -> int:
         if sandbox is None:
             # Before the exercises: both need torch, and import it at the same time this way.
             limits = Limits(wall_s=args.time_limit, cpu_s=int(args.time_limit) + 1)
-            sandbox = stack.enter_context(Sandbox(limits, spare=workers))
+            sandbox = stack.enter_context(Sandbox(limits))
         submissions = [_read(path) for path in args.files]
         from .exercises import UnknownExercise, find
 

@@ -68,8 +68,9 @@ def collect(
                 continue
             found = _outcome(payload, how_it_died)
         except TimeoutError:
-            message = f"It was stopped after {limits.wall_s:g} seconds. Look for a loop that never ends."
-            found = _stopped("TimeLimit", message, job.names[cell] if cell < len(job.names) else None)
+            place = job.names[cell] if cell < len(job.names) else None
+            what = f"{place or 'It'} was stopped after {limits.wall_s:g} seconds."
+            found = _stopped("TimeLimit", f"{what} Look for a loop that never ends.", place)
         except WireError as error:
             message = f"What came back from the answer's process could not be read ({error})."
             found = _stopped("Tampered", message)

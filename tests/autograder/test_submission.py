@@ -7,14 +7,8 @@ import sys
 
 import pytest
 
-from autograder.submission import (
-    CODE_LIMIT,
-    FILE_LIMIT,
-    NoAnswer,
-    SubmissionError,
-    notebook_submission,
-    read_submission,
-)
+from autograder.notebook_file import CELL_LIMIT, CODE_LIMIT, FILE_LIMIT, read_bytes
+from autograder.submission import NoAnswer, SubmissionError, notebook_submission, read_submission
 
 
 def notebook(*sources, **more):
@@ -78,19 +72,30 @@ UNREADABLE = {
     "cookie.py": (lambda path: path.write_bytes(b"# coding: klingon\nx = 1"), "not UTF-8"),
     "rot13.py": (lambda path: path.write_bytes(b"# coding: rot13\nx = 1"), "not UTF-8"),
     "answer.txt": (lambda path: path.write_text("x = 1"), "neither a .py file nor a notebook"),
-    "bytes.ipynb": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "not UTF-8"),
-    "cut.ipynb": (lambda path: path.write_text('{"cells": ['), "not valid JSON"),
-    "empty.ipynb": (lambda path: path.write_text(""), "not valid JSON"),
+    "bytes.ipynb": (lambda path: path.write_bytes(b"\xff\xfe\x01"), "not valid JSON"),
+    "cut.ipynb": (lambda path: path.write_text('{"cells": ['), "not valid JSON.* seems cut off"),
+    "empty.ipynb": (lambda path: path.write_text(" \n"), "empty file: save the notebook"),
     "digits.ipynb": (lambda path: path.write_text("1" * 10_000), "not valid JSON"),
     "deep.ipynb": (_deep, "nested too deeply"),
     "list.ipynb": (lambda path: path.write_text("[1]"), "not a notebook"),
     "plain.ipynb": (lambda path: path.write_text('{"a": 1}'), "not a notebook"),
-    "true.ipynb": (lambda path: path.write_text('{"nbformat": true, "cells": []}'), "not a notebook"),
+    "true.ipynb": (lambda path: path.write_text('{"nbformat": true}'), "not a notebook"),
+    "none.ipynb": (lambda path: path.write_text('{"nbformat": 4, "cells": []}'), "holds no cells"),
+    "merge.ipynb": (lambda path: path.write_text('{\n<<<<<<< HEAD\n"cells": []}'), "git merge"),
+    "python.ipynb": (lambda path: path.write_text("x = 1"), "as Jupyter saves it"),
+    "many.ipynb": (
+        lambda path: path.write_text(json.dumps({"nbformat": 4, "cells": [{}] * (CELL_LIMIT + 1)})),
+        "more than 2,000 cells",
+    ),
+    "code.ipynb": (
+        lambda path: path.write_text(json.dumps(notebook("#" * CODE_LIMIT, "#"))),
+        "1,000,000 characters",
+    ),
     "nocells.ipynb": (lambda path: path.write_text('{"nbformat": 4}'), "no list of cells"),
-    "cell.ipynb": (lambda path: path.write_text('{"nbformat": 4, "cells": [3]}'), "cell 1 has no source"),
+    "cell.ipynb": (lambda path: path.write_text('{"nbformat": 4, "cells": [3]}'), "no cell that can be read"),
     "source.ipynb": (
         lambda path: path.write_text('{"nbformat": 4, "cells": [{"cell_type": "code", "source": [1]}]}'),
-        "cell 1 has no source",
+        "no cell that can be read",
     ),
     "future.ipynb": (lambda path: path.write_text('{"nbformat": 5, "cells": []}'), "nbformat 5"),
     "old.ipynb": (lambda path: path.write_text('{"nbformat": 3, "worksheets": 5}'), "cannot be converted"),
@@ -107,6 +112,48 @@ def test_unreadable_files_are_refused_with_one_sentence(tmp_path, name):
     assert name in message
     assert "\n" not in message
     assert message.endswith(".")
+
+
+def test_what_can_be_read_of_a_notebook_is_read(tmp_path):
+    cells = [
+        3,
+        {"cell_type": "code"},
+        {"cell_type": "code", "source": {"a": 1}},
+        {"cell_type": "code", "source": "def f():\n    return 1", "metadata": 3, "outputs": "none", "id": 5},
+        {"source": "x = 1", "execution_count": 2},
+        {"cell_type": "heading", "source": "A title"},
+    ]
+    (tmp_path / "a.ipynb").write_text(json.dumps({"cells": cells}))
+    submission = read_submission(tmp_path / "a.ipynb")
+    assert [cell.source for cell in submission.cells] == ["def f():\n    return 1", "x = 1"]
+    assert submission.notes == (
+        "The file does not say which nbformat it has; it was read as nbformat 4.",
+        "Cells 1, 2 and 3 of the file could not be read and were left out.",
+    )
+    # Cells 2 and 3 were code cells too: the numbers are those that the learner sees.
+    assert submission.cells_for("f") == [("Code cell 3", "def f():\n    return 1")]
+
+
+@pytest.mark.parametrize(
+    ("encode", "note"),
+    [
+        (lambda text: text.encode(), None),
+        (lambda text: text.encode("utf-8-sig"), None),
+        (lambda text: text.encode("utf-16"), "UTF-16"),
+        (lambda text: text.encode("utf-16-be"), "UTF-16-BE"),
+        (lambda text: text.replace("α", "a").encode("cp1252"), "read as cp1252"),
+        (lambda text: text.replace("α", "a").encode("latin-1").replace(b"!", b"\x81"), "read as latin-1"),
+        (lambda text: text.encode().replace(b"!", b"\xff"), "1 bytes of the file are not UTF-8"),
+    ],
+    ids=["plain", "byte order mark", "utf-16", "big-endian", "Windows", "Latin-1", "one bad byte"],
+)
+def test_encodings_of_a_notebook(tmp_path, encode, note):
+    made = notebook("α = 'é!'", "def f():\n    return 'é'")
+    (tmp_path / "a.ipynb").write_bytes(encode(json.dumps(made, ensure_ascii=False)))
+    submission = read_submission(tmp_path / "a.ipynb")
+    assert submission.cells_for("f") == [("Code cell 2", "def f():\n    return 'é'")]
+    assert len(submission.notes) == (note is not None)
+    assert not note or note in submission.notes[0]
 
 
 def test_a_null_byte_in_the_name():
@@ -127,6 +174,15 @@ def test_a_file_that_may_not_be_read(tmp_path):
     (tmp_path / "a.py").chmod(0)
     with pytest.raises(SubmissionError, match=r"cannot be opened: Permission denied"):
         read_submission(tmp_path / "a.py")
+
+
+def test_links_are_followed_only_when_wanted(tmp_path):
+    (tmp_path / "a.py").write_text("x = 1")
+    (tmp_path / "b.py").symlink_to("a.py")
+    assert read_bytes(tmp_path / "b.py") == b"x = 1"
+    assert read_bytes(tmp_path / "a.py", follow_links=False) == b"x = 1"
+    with pytest.raises(SubmissionError, match="is a link to another file"):
+        read_bytes(tmp_path / "b.py", follow_links=False)
 
 
 def test_nbformat_3_is_converted(tmp_path, capfd):
@@ -181,7 +237,6 @@ def test_a_helper_defined_after_the_answer_is_kept():
         "@add_to(Answer)\ndef forward(self):\n    pass",
         "Answer.sizes.append(3)",
         "def change():\n    global Answer\n    Answer = 2\nchange()",
-        "import numpy as Answer",
         "with open('x') as Answer:\n    pass",
         "for Answer in [1]:\n    pass",
         "(Answer := 3)",
@@ -206,6 +261,86 @@ def test_ways_to_change_a_needed_name(source):
 )
 def test_looking_at_a_needed_name_needs_nothing(source):
     assert needed("Answer", "class Answer:\n    pass", source) == [1]
+
+
+# ---- which definition is the answer
+
+
+FULL, STUB = (
+    "def f():\n    return 1",
+    "def f():\n    # Write your answer here.\n    raise NotImplementedError()",
+)
+
+
+def test_an_import_of_the_name_is_not_taken_for_the_answer():
+    assert needed("f", FULL, "from course import f") == [1]
+
+
+@pytest.mark.parametrize(
+    "stub",
+    [
+        STUB,
+        "def f():\n    x = 1\n    raise NotImplementedError",
+        "class f:\n    def g(self):\n        raise NotImplementedError('later')",
+    ],
+)
+def test_an_answer_goes_before_a_stub_that_follows_it(stub):
+    assert needed("f", FULL, stub) == [1]
+    assert needed("f", FULL, stub, "check(f)") == [1]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        "def f(x):\n    if x is None:\n        raise NotImplementedError\n    return x",
+        "class Base:\n    def g(self):\n        raise NotImplementedError\nclass f(Base):\n    pass",
+    ],
+)
+def test_an_answer_that_knows_its_limits_is_no_stub(second):
+    assert needed("f", FULL, second) == [1, 2]
+
+
+def test_cells_after_the_check_that_use_the_name_for_something_else_are_left_out():
+    assert needed("f", FULL, "check(f)", "f = 3", "for f in range(3):\n    pass", "f.x = 1") == [1]
+    assert needed("f", FULL, "f.x = 1", "check(f)") == [1, 2]
+
+
+def test_a_name_has_the_value_that_it_had_at_the_check():
+    helper = "def helper():\n    return 1"
+    answer = "def f():\n    return helper()"
+    assert needed("f", helper, answer, "check(f)", helper, "helper.x = 2") == [1, 2]
+    assert needed("f", answer, "check(f)", helper, "helper = 2") == [1, 3, 4]
+
+
+def test_an_answer_after_its_check_counts_when_there_is_none_before():
+    assert needed("f", STUB, "check(f)", "scale = 2", "def f():\n    return scale", "scale = 3") == [1, 3, 4]
+
+
+def test_check_cells_mark_a_place_and_never_run():
+    graded = {"nbgrader": {"grade": True, "solution": False, "grade_id": "check_f", "points": 3}}
+    made = notebook(FULL, "f = None\ncheck(f)", "f = 4", "check(f)")
+    made["cells"][1]["metadata"] = graded
+    submission = notebook_submission(made, "a.ipynb")
+    assert submission.cells_for("f") == [("Code cell 1", FULL)]
+    made["cells"][1]["source"] = "def f():\n    return 2\ncheck(f)"
+    assert notebook_submission(made, "a.ipynb").cells_for("f") == [("Code cell 1", FULL)]
+    made["cells"][0]["source"] = STUB  # the answer and the check were merged into one cell
+    submission = notebook_submission({**made, "cells": made["cells"][:2]}, "a.ipynb")
+    assert [name for name, _ in submission.cells_for("f")] == ["Code cell 1", "Code cell 2"]
+
+
+def test_a_name_from_a_cell_that_does_not_parse_is_said():
+    message = r"^`f` needs `helper` from Code cell 1: Line 1 is not valid Python: .*\.$"
+    with pytest.raises(NoAnswer, match=message):
+        needed("f", "def helper(:", "def f():\n    return other()", "def other():\n    return helper()")
+    assert needed("f", "def helper(:", "def f():\n    return helper()", "helper = 3") == [2, 3]
+    assert needed("f", "def sum(:", "def f():\n    return sum([])") == [2]
+    assert needed("f", "def g(:", "def f():\n    return 1") == [2]
+
+
+def test_the_name_of_another_exercise_is_not_taken_for_a_misspelt_one():
+    with pytest.raises(NoAnswer, match=r"^a.ipynb defines no `scores`\.$"):
+        needed("scores", "def score():\n    pass", "check(score)", "check(scores)")
 
 
 def test_star_imports_are_kept():
@@ -245,9 +380,9 @@ def test_a_python_file_that_is_not_python(tmp_path, source, expected):
     assert "\n" not in str(raised.value)
 
 
-def test_half_a_surrogate_pair_in_a_notebook():
-    with pytest.raises(NoAnswer, match="characters that Python cannot read"):
-        needed("f", "def f():\n    return '\ud800'")
+def test_half_a_surrogate_pair_becomes_a_placeholder():
+    submission = notebook_submission(notebook("def f():\n    return '\ud800'"), "a.ipynb")
+    assert submission.cells_for("f") == [("Code cell 1", "def f():\n    return '\ufffd'")]
 
 
 def test_reading_gives_no_warnings(tmp_path, recwarn):
@@ -312,7 +447,7 @@ def test_cell_magics(source, expected):
 
 @pytest.mark.parametrize(
     "magic",
-    ["%matplotlib inline", "!ls", "torch.softmax?", "?f", "files = !ls", "t = %timeit -o f()", "%time f()"],
+    ["%matplotlib inline", "!ls", "torch.softmax?", "?f", "files = !ls", "t = %timeit -o f()", "%time -q"],
 )
 def test_line_magics_become_python_on_the_same_lines(magic):
     source = plain(f"\n\ndef f():\n    return 1\n\n{magic}\nx = 2")
@@ -323,13 +458,21 @@ def test_line_magics_become_python_on_the_same_lines(magic):
     assert lines[6] == "x = 2"
 
 
+def test_a_statement_that_is_timed_stays_a_statement():
+    assert plain("if True:\n    %time x = f()\n%prun y = 2") == "if True:\n    x = f()\ny = 2\n"
+    assert needed("f", "%time scale = 2", "def f():\n    return scale") == [1, 2]
+
+
 def test_a_percent_sign_in_plain_python_is_left_alone():
     source = "x = (7\n     % 4)\ntext = '''\n%time\n!ls\n'''"
     assert plain(source) == source
 
 
-def test_thousands_of_magics_do_not_hold_the_grader_up():
-    submission = notebook_submission(notebook("!ls\n" * 20_000, "def f():\n    return 1"), "a.ipynb")
+@pytest.mark.parametrize("long", ["!ls\n" * 20_000, "!ls\n" + "x = 1\n" * 100_000])
+def test_cells_whose_magics_take_long_to_translate_are_left_alone(long):
+    submission = notebook_submission(notebook(long, "def f():\n    return 1", "%time x = 1"), "a.ipynb")
+    assert submission.cells[0].source == long
+    assert submission.cells[2].source == "x = 1\n"
     assert submission.cells_for("f") == [("Code cell 2", "def f():\n    return 1")]
 
 
