@@ -3,6 +3,8 @@
 Run nbgrader's commands, and JupyterLab for its formgrader, in the root of the repository.
 """
 
+from autograder.nbgrader_plugin import configure
+
 c = get_config()  # noqa: F821  (Jupyter puts this name here when it reads the file)
 
 c.CourseDirectory.course_id = "seqattn"
@@ -24,17 +26,10 @@ c.CourseDirectory.ignore.append("[0-9][0-9]_*.py")
 c.ClearSolutions.code_stub = {"python": "# Write your answer here.\nraise NotImplementedError()"}
 c.ClearSolutions.text_stub = "*Write your answer here.*"
 
-# Which program runs a submission: the autograder's sandbox stands where nbgrader has its own Execute. The
-# rest is nbgrader's own list. c.GradeInSandbox.wall_seconds sets how long one exercise may take.
-c.Autograde.autograde_preprocessors = [
-    "autograder.nbgrader_plugin.GradeInSandbox",
-    "nbgrader.preprocessors.IgnorePattern",
-    "nbconvert.preprocessors.ClearMetadataPreprocessor",
-    "nbgrader.preprocessors.LimitOutput",
-    "nbgrader.preprocessors.SaveAutoGrades",
-    "nbgrader.preprocessors.AssignLatePenalties",
-    "nbgrader.preprocessors.CheckCellMetadata",
-]
+# Submissions are graded in the autograder's sandbox, from clean copies, which lie in a folder of their own
+# while a run lasts. c.GradeInSandbox.wall_seconds sets how long one exercise may take.
+configure(c)
+c.AutogradeCleanCopies.prepared_directory = "course/prepared"
 
 # The exchange is the folder through which release_assignment, submit and collect pass files between accounts.
 # Its place belongs to the machine and not to the course, so it is not set here. A teacher working alone puts

@@ -6,6 +6,7 @@ stake).
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dis
 import functools
@@ -17,7 +18,7 @@ import sys
 import sysconfig
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Any
 
 import torch
@@ -321,13 +322,24 @@ def load(
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         before = namespace.get(entry)
         try:
-            exec(compile(source, name, "exec"), namespace)
+            _run(compile(source, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), namespace)
         except (Exception, SystemExit) as error:
             if namespace.get(entry) is before:
                 failure = failure or _raised(error, "load")
     if entry in namespace:
         return None
     return failure or Raised("NotDefined", f"Nothing called `{entry}` is defined.", "load")
+
+
+def _run(code: CodeType, namespace: dict[str, Any]) -> None:
+    """Run a cell. One with `await` at its top, which notebooks allow, is stepped by hand: an event loop would
+    need a socket.
+    """
+    waiting = eval(code, namespace)
+    if inspect.iscoroutine(waiting):
+        with contextlib.suppress(StopIteration):
+            while True:
+                waiting.send(None)
 
 
 def silence_output() -> None:

@@ -1,25 +1,22 @@
-"""nbgrader's face: what is written into a notebook, and a class of ten with nbgrader's own commands."""
+"""nbgrader's face: what is written into a notebook, and how submissions reach nbgrader."""
 
-import csv
-import html
 import os
-import re
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbgrader.api import Gradebook
+from nbgrader.apps import api, autogradeapp
 from nbgrader.converters.base import NbGraderException
 from nbgrader.utils import determine_grade
-from traitlets.config import Config
+from traitlets.config import Config, PyFileConfigLoader
 
-from autograder import nbgrader_plugin
-from autograder.exercises import all_exercises
-from autograder.nbgrader_plugin import GradeInSandbox
+from autograder.nbgrader_plugin import GradeInSandbox, preprocessor
+from autograder.nbgrader_plugin.converter import AutogradeCleanCopies
 from autograder.sandbox import Outcome, SandboxError
 from autograder.sandbox.perform import load, perform
 
@@ -34,22 +31,24 @@ OFF_BY_ONE = RIGHT.replace("<", "<=")
 STUB = "def pad_mask(lengths, max_len):\n    raise NotImplementedError()"
 
 
-# ---------------------------------------------------------------- the preprocessor
-
-
 class NoWall:
     """Stands for the sandbox and runs the answer right here: what runs is not what these tests are about."""
 
     def __init__(self):
-        self.ran, self.limits = [], []
+        self.ran, self.asked, self.made = [], [], []
+        self.stamp = None
 
-    def __call__(self, limits):
-        self.limits.append(limits)
+    def __call__(self, limits, allow_unsafe):
+        self.made.append((limits, allow_unsafe))
         return self
+
+    def prove(self):
+        pass
 
     def run(self, cells, entry, cases, notebook):
         assert notebook
         self.ran.append([source for _, source in cells])
+        self.asked.append(cases)
         namespace = {}
         if failure := load(cells, entry, namespace):
             return [Outcome((failure,))] * len(cases)
@@ -59,8 +58,12 @@ class NoWall:
 @pytest.fixture
 def sandbox(monkeypatch):
     sandbox = NoWall()
-    monkeypatch.setattr(nbgrader_plugin, "_sandbox", sandbox)
+    monkeypatch.setattr(preprocessor, "_sandbox", sandbox)
+    monkeypatch.setattr(preprocessor, "_runs", preprocessor._Runs())
     return sandbox
+
+
+# ---------------------------------------------------------------- the preprocessor
 
 
 def check_cell(exercise="pad_mask", points=3, **more):
@@ -166,197 +169,350 @@ def test_an_exception_with_half_a_character_can_be_stored(sandbox):
 
 
 def test_limits_come_from_the_configuration(sandbox):
-    config = Config({"GradeInSandbox": {"wall_seconds": 2.5, "memory_megabytes": 512}})
-    grade(new_code_cell(RIGHT), check_cell(), config=config)
-    (limits,) = sandbox.limits
+    settings = {"wall_seconds": 2.5, "memory_megabytes": 512, "allow_unsafe": True}
+    grade(new_code_cell(RIGHT), check_cell(), config=Config({"GradeInSandbox": settings}))
+    limits, allow_unsafe = sandbox.made[-1]
     assert (limits.wall_s, limits.cpu_s, limits.memory_mb) == (2.5, 3, 512)
+    assert allow_unsafe
 
 
-def test_a_sandbox_that_does_not_start_is_not_the_students_fault(monkeypatch):
-    class Lost:
-        def run(self, *args, **kwargs):
-            raise SandboxError("The sandbox process did not start.")
+def test_a_sandbox_that_can_be_tampered_with_says_so_in_every_report(sandbox):
+    sandbox.stamp = "Not tamper-proof."
+    cells = grade(new_code_cell(RIGHT), check_cell(), check_cell("masked_mean", 4))
+    assert "\n\nNot tamper-proof.\n" in text_of(cells[1]) and "\n\nNot tamper-proof.\n" in text_of(cells[2])
 
-    monkeypatch.setattr(nbgrader_plugin, "_sandbox", lambda limits: Lost())
+
+def test_the_seed_of_the_run_is_told_at_the_end(sandbox):
+    cell = grade(new_code_cell(RIGHT), check_cell(), seed=7)[1]
+    again = "python -m autograder check pad_mask FILE --seed 7"
+    assert text_of(cell).endswith(f"\n\nTo see this again: {again}\n")
+    assert "--seed" not in text_of(grade(new_code_cell("x = 1"), check_cell(), seed=7)[1])
+
+
+def test_all_in_a_run_are_asked_the_same(sandbox, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(preprocessor.time, "monotonic", lambda: now)
+    seeds = []
+    for pause in (0, 0, preprocessor.SAME_RUN_S - 1, preprocessor.SAME_RUN_S + 1):
+        now += pause
+        with GradeInSandbox().run() as seed:
+            seeds.append(seed)
+            now += 10_000  # a run may take long
+            grade(new_code_cell(RIGHT), check_cell())
+            assert f"--seed {seed}" in text_of(grade(new_code_cell(RIGHT), check_cell())[1])
+    assert seeds[0] == seeds[1] == seeds[2] != seeds[3]
+    assert sandbox.asked[0] is sandbox.asked[1]
+
+
+def test_notes_on_the_submission_stand_above_the_first_report(sandbox):
+    notebook = new_notebook(cells=[new_code_cell(RIGHT), check_cell(), check_cell("masked_mean", 4)])
+    notebook.metadata["seqattn"] = {"notes": ["One thing.", "Another."], "problem": None}
+    graded, _ = GradeInSandbox().preprocess(notebook, RESOURCES)
+    _, first, second = graded.cells
+    assert text_of(first).startswith(
+        "About what was handed in:\n  One thing.\n  Another.\n\npad_mask: 3 of 3"
+    )
+    assert text_of(second).startswith("masked_mean: 0 of 4 points")
+    assert "seqattn" not in graded.metadata
+
+
+def test_a_submission_that_could_not_be_used_has_no_points_and_the_reason(sandbox):
+    notebook = new_notebook(cells=[new_code_cell(RIGHT), check_cell(), check_cell("masked_mean", 4)])
+    notebook.metadata["seqattn"] = {"notes": [], "problem": "The file is empty."}
+    graded, _ = GradeInSandbox().preprocess(notebook, RESOURCES)
+    for cell in graded.cells[1:]:
+        assert points_of(cell) == 0
+        assert "The file is empty." in text_of(cell)
+    assert sandbox.ran == []
+
+
+def test_a_sandbox_that_does_not_start_is_not_the_students_fault(sandbox, monkeypatch):
+    def lost(*args, **kwargs):
+        raise SandboxError("The sandbox process did not start.")
+
+    monkeypatch.setattr(sandbox, "run", lost)
     with pytest.raises(SandboxError):
         grade(new_code_cell(RIGHT), check_cell())
 
 
-# ---------------------------------------------------------------- a class of ten
-
-PAD_MASK = """def pad_mask(lengths, max_len):
-    places = torch.arange(max_len, device=lengths.device)
-    return places[None, :] < lengths[:, None]
-"""
-MASKED_MEAN = """def masked_mean(x, mask):
-    real = mask[:, :, None]
-    total = x.masked_fill(~real, 0).sum(dim=1)
-    return total / real.sum(dim=1).clamp(min=1)
-"""
-NO_REFERENCE = """from seqattn_ref import pad_mask
-"""
-NO_EXERCISES = """from autograder.exercises import find
-masked_mean = find("masked_mean").reference
-"""
-
-# For each student the answers (None leaves the cell as it was handed out), the points of each exercise, and
-# what the feedback must say. pad_mask gives 3 points and masked_mean 4.
-CLASS = {
-    "perfect": (PAD_MASK, MASKED_MEAN, 3, 4, ["pad_mask: 3 of 3 points", "masked_mean: 4 of 4 points"]),
-    "untouched": (None, None, 0, 0, ["pad_mask: not attempted yet", "masked_mean: not attempted yet"]),
-    "off-by-one": (PAD_MASK.replace("<", "<="), MASKED_MEAN, 1, 4, [("pad_mask", "off-by-one")]),
-    "inverted": (PAD_MASK.replace("<", ">="), MASKED_MEAN, 1, 4, [("pad_mask", "mask-inverted")]),
-    "padded-length": (
-        PAD_MASK,
-        MASKED_MEAN.replace("real.sum(dim=1).clamp(min=1)", "x.shape[1]"),
-        3,
-        0.5,
-        [("masked_mean", "mean-over-padded-length")],
-    ),
-    "partial": (
-        PAD_MASK,
-        MASKED_MEAN.replace(".clamp(min=1)", ""),
-        3,
-        3.5,
-        [("masked_mean", "nan-on-empty-row"), "masked_mean: 3.5 of 4 points"],
-    ),
-    "stderr": (
-        "import sys, warnings\n" + PAD_MASK.replace("return", "print('hello', file=sys.stderr)\n    return"),
-        MASKED_MEAN.replace("return", "warnings.warn('careful')\n    return"),
-        3,
-        4,
-        ["pad_mask: 3 of 3 points", "masked_mean: 4 of 4 points"],
-    ),
-    "syntax": (PAD_MASK.replace("return", "retrun"), MASKED_MEAN, 0, 4, ["Line 3 is not valid Python"]),
-    "endless": (
-        PAD_MASK,
-        MASKED_MEAN.replace("return", "while True:\n        pass\n    return"),
-        3,
-        0,
-        ["It was stopped after 5 seconds."],
-    ),
-    "reference": (NO_REFERENCE, NO_EXERCISES, 0, 0, ["is not available while an answer is graded"]),
-}
+# ---------------------------------------------------------------- from the folder to the gradebook
 
 
-class Course:
-    """A course folder and an exchange of its own, and nbgrader's commands run in it."""
+def meta(grade_id, **more):
+    base = {"grade": False, "solution": False, "locked": False, "task": False, "schema_version": 3}
+    return {"nbgrader": {**base, "grade_id": grade_id, **more}}
+
+
+def small_lesson():
+    """An assignment with an exercise and a question that a person grades."""
+    solution = RIGHT.replace("    return", "    ### BEGIN SOLUTION\n    return") + "\n    ### END SOLUTION"
+    return new_notebook(
+        cells=[
+            new_code_cell(solution, id="pad_mask", metadata=meta("pad_mask", solution=True)),
+            check_cell(points=6, task=False, schema_version=3),
+            new_markdown_cell("Why?", id="why", metadata=meta("why", grade=True, solution=True, points=2)),
+        ],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+
+
+def settings(root):
+    """nbgrader_config.py as nbgrader reads it, for a course in `root`."""
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(REPO)).load_config()
+    config.CourseDirectory.root = str(root)
+    config.Exchange.root = str(root / "exchange")
+    return config
+
+
+@pytest.fixture(scope="module")
+def fresh_course(tmp_path_factory):
+    """A course whose assignment is ready to be handed out."""
+    root = tmp_path_factory.mktemp("course")
+    (root / "exchange").mkdir()
+    source = root / "solutions" / "small" / "small.ipynb"
+    source.parent.mkdir(parents=True)
+    nbformat.write(small_lesson(), source)
+    made = api.NbGraderAPI(config=settings(root)).generate_assignment("small")
+    assert made["success"], made
+    return root
+
+
+class SmallCourse:
+    """A course of its own for one test, graded through nbgrader's API, as formgrader's button does."""
 
     def __init__(self, root):
-        self.root = root
-        self.course = root / "course"
-        shutil.copytree(REPO / "solutions" / LESSON, self.course / "solutions" / LESSON)
-        (root / "exchange").mkdir()
-        settings = f"c.Exchange.root = {str(root / 'exchange')!r}\nc.GradeInSandbox.wall_seconds = 5\n"
-        config = (REPO / "nbgrader_config.py").read_text(encoding="utf-8")
-        (self.course / "nbgrader_config.py").write_text(config + settings, encoding="utf-8")
+        self.root, self.config = root, settings(root)
 
-    def environment(self, user):
-        home = self.root / "homes" / user
-        home.mkdir(parents=True, exist_ok=True)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "XDG"))}
-        # nbgrader calls alembic by its bare name.
-        path = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")
-        packages = str(REPO) + os.pathsep + os.environ.get("PYTHONPATH", "")
-        return {**kept, "HOME": str(home), "PATH": path, "PYTHONPATH": packages}
+    def hand_in(self, student, answer=None, timestamp=None, why=None):
+        folder = self.root / "course" / "submitted" / student / "small"
+        folder.mkdir(parents=True)
+        notebook = nbformat.read(self.root / "notebooks" / "small" / "small.ipynb", as_version=4)
+        notebook.cells[0].source = answer or notebook.cells[0].source
+        notebook.cells[2].source = why or notebook.cells[2].source
+        nbformat.write(notebook, folder / "small.ipynb")
+        if timestamp is not None:
+            (folder / "timestamp.txt").write_text(timestamp)
+        return folder
 
-    def run(self, *command, user="teacher", folder=None):
-        command = [sys.executable, *command]
-        done = subprocess.run(
-            command,
-            cwd=folder or self.course,
-            env=self.environment(user),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=600,
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+    @property
+    def api(self):
+        return api.NbGraderAPI(config=self.config)
 
-    def nbgrader(self, *command, **options):
-        return self.run("-m", "nbgrader", *command, **options)
+    def autograde(self, student="*"):
+        used = self.api
+        result = used.autograde("small", student)
+        assert used.coursedir.submitted_directory == "course/submitted"
+        assert list((self.root / "course" / "prepared").glob("*")) == []
+        return result
 
-    def hand_in(self, student):
-        """Put a student's answers into the notebook as it was released, and submit it as that student."""
-        folder = self.root / "homes" / student
-        shutil.copytree(self.root / "exchange" / "seqattn" / "outbound" / LESSON, folder / LESSON)
-        shutil.copy(self.course / "nbgrader_config.py", folder)
-        path = folder / LESSON / f"{LESSON}.ipynb"
-        notebook = nbformat.read(path, as_version=4)
-        answers = dict(zip(("pad_mask", "masked_mean"), CLASS[student], strict=False))
-        for cell in notebook.cells:
-            answer = answers.get(cell.metadata.get("nbgrader", {}).get("grade_id"))
-            if answer is not None:
-                cell.source = answer
-        nbformat.write(notebook, path)
-        # All accounts of a test are one account, so the name is given.
-        self.nbgrader("submit", LESSON, f"--student={student}", user=student, folder=folder)
+    def gradebook(self):
+        return Gradebook(f"sqlite:///{self.root / 'gradebook.db'}", "seqattn")
+
+    def scores(self):
+        with self.gradebook() as gradebook:
+            return {s.student.id: s.score for s in gradebook.find_assignment("small").submissions}
+
+    def grades(self, student):
+        """(auto, manual, needs a person) of each graded cell."""
+        with self.gradebook() as gradebook:
+            found = gradebook.find_submission_notebook("small", "small", student).grades
+            return {g.name: (g.auto_score, g.manual_score, g.needs_manual_grade) for g in found}
 
     def autograded(self, student):
-        path = self.course / "course" / "autograded" / student / LESSON / f"{LESSON}.ipynb"
-        return nbformat.read(path, as_version=4)
+        return self.root / "course" / "autograded" / student / "small"
 
-    def feedback(self, student):
-        """The words of a student's feedback page."""
-        path = self.course / "course" / "feedback" / student / LESSON / f"{LESSON}.html"
-        return words(html.unescape(re.sub(r"<[^>]*>", "", path.read_text(encoding="utf-8"))))
+    def said_to(self, student):
+        notebook = nbformat.read(self.autograded(student) / "small.ipynb", as_version=4)
+        return next(text_of(cell) for cell in notebook.cells if cell.get("outputs"))
 
 
-def words(text):
-    return " ".join(text.split())
+@pytest.fixture
+def course(sandbox, fresh_course, tmp_path):
+    shutil.copytree(fresh_course, tmp_path / "course")
+    return SmallCourse(tmp_path / "course")
 
 
-@pytest.mark.slow
-def test_a_class_of_ten(tmp_path):
-    """The whole way of an assignment: handed out, handed in, graded and given back."""
-    course = Course(tmp_path)
-    course.nbgrader("generate_assignment", LESSON)
-    course.nbgrader("release_assignment", LESSON)
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(course.hand_in, CLASS))
-    course.nbgrader("collect", LESSON)
-    log = course.nbgrader("autograde", LESSON)
-    course.nbgrader("generate_feedback", LESSON)
-    course.nbgrader("export", "--to=grades.csv")
-
-    assert "error" not in log.lower()
-    with open(course.course / "grades.csv", newline="") as file:
-        rows = {row["student_id"]: row for row in csv.DictReader(file)}
-    expected = {student: pad_mask + mean for student, (_, _, pad_mask, mean, _) in CLASS.items()}
-    assert {student: float(row["score"]) for student, row in rows.items()} == expected
-    assert {float(row["max_score"]) for row in rows.values()} == {7}
-    for student, (_, _, pad_mask, mean, sentences) in CLASS.items():
-        notebook = course.autograded(student)
-        assert scores(notebook) == {"check_pad_mask": pad_mask, "check_masked_mean": mean}, student
-        for cell in notebook.cells:
-            is_graded = "points" in cell.metadata.get("nbgrader", {})
-            kinds = [(output.output_type, output.get("name")) for output in cell.get("outputs", [])]
-            assert kinds == ([("stream", "stdout"), ("execute_result", None)] if is_graded else []), student
-        feedback = course.feedback(student)
-        for said in sentences:
-            assert words(said if isinstance(said, str) else hint_of(*said)) in feedback, student
-
-    # formgrader's button calls the same converter through nbgrader's API, in the server's process.
-    script = f"""
-from nbgrader.apps.api import NbGraderAPI
-from nbgrader.apps.nbgraderapp import NbGrader
-app = NbGrader()
-app.initialize([])
-result = NbGraderAPI(config=app.config).autograde({LESSON!r}, "partial")
-assert result["success"], result
-"""
-    before = scores(course.autograded("partial"))
-    shutil.rmtree(course.course / "course" / "autograded" / "partial")
-    course.run("-c", script)
-    assert scores(course.autograded("partial")) == before
+def test_configuring_puts_the_converter_where_nbgrader_looks(course):
+    assert autogradeapp.Autograde is api.Autograde is AutogradeCleanCopies
+    assert course.config.AutogradeCleanCopies.prepared_directory == "course/prepared"
 
 
-def scores(notebook):
-    """The points that nbgrader reads from each graded cell."""
-    graded = [cell for cell in notebook.cells if "points" in cell.metadata.get("nbgrader", {})]
-    return {cell.metadata.nbgrader.grade_id: determine_grade(cell)[0] for cell in graded}
+def test_configuring_imports_no_torch():
+    """Every command of nbgrader reads the configuration."""
+    script = (
+        "import sys\nfrom traitlets.config import Config\nfrom autograder.nbgrader_plugin import configure\n"
+        "configure(Config())\nassert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=REPO)
 
 
-def hint_of(name, mistake):
-    return next(m.hint for m in all_exercises()[name].mistakes if m.id == mistake)
+def test_alembic_is_found_beside_python(monkeypatch):
+    monkeypatch.setenv("PATH", os.devnull)
+    settings(REPO)
+    assert shutil.which("alembic")
+
+
+def test_a_submission_is_graded_from_a_clean_copy(course):
+    folder = course.hand_in("ann", RIGHT, "2026-03-01 12:00:00 UTC", why="Because.")
+    for name in ("torch.py", "conftest.py", "nbgrader_config.py"):
+        (folder / name).write_text("raise SystemExit")
+    course.hand_in("bob", OFF_BY_ONE)
+    assert course.autograde()["success"]
+    assert course.scores() == {"ann": 6, "bob": 2}
+    assert course.grades("ann") == {"check_pad_mask": (6, None, False), "why": (None, None, True)}
+    assert course.grades("bob")["why"] == (0, None, False)  # nothing was written
+    assert {path.name for path in course.autograded("ann").iterdir()} == {"small.ipynb", "timestamp.txt"}
+    notebook = nbformat.read(course.autograded("ann") / "small.ipynb", as_version=4)
+    assert [cell.source for cell in notebook.cells] == [RIGHT, "check(pad_mask)", "Because."]
+
+
+def test_what_is_wrong_with_a_submission_is_told_to_student_and_teacher(course):
+    folder = course.hand_in("ann", RIGHT)
+    (folder / "small.ipynb").rename(folder / "mine.ipynb")
+    (course.hand_in("bob", RIGHT) / "small.ipynb").write_bytes(b"{")
+    (course.root / "course" / "submitted" / "eve" / "small").mkdir(parents=True)
+    result = course.autograde()
+    assert result["success"]
+    assert course.scores() == {"ann": 6, "bob": 0, "eve": 0}
+    for student, sentence in {
+        "ann": "small.ipynb was missing; mine.ipynb was taken for it.",
+        "bob": "small.ipynb is not valid JSON: ",
+        "eve": "No small.ipynb was handed in.",
+    }.items():
+        assert sentence in course.said_to(student)
+        assert f"{student}: {sentence}" in result["log"]
+
+
+def test_points_and_tests_are_those_of_the_gradebook(course):
+    folder = course.hand_in("ann", RIGHT)
+    notebook = nbformat.read(folder / "small.ipynb", as_version=4)
+    notebook.cells[1].metadata.nbgrader.update(points="nan", schema_version=99, grade_id="pad_mask")
+    notebook.cells[1].source = "6.0"
+    notebook.cells.append(notebook.cells[0])
+    (folder / "small.ipynb").write_text(nbformat.v4.writes(notebook))
+    course.hand_in("bob", RIGHT)
+    assert course.autograde()["success"]
+    assert course.scores() == {"ann": 6, "bob": 6}
+
+
+def test_when_the_sandbox_fails_for_one_the_class_goes_on(course, sandbox, monkeypatch):
+    run = sandbox.run
+
+    def fail_for_bob(cells, *args, **more):
+        if "bob" in cells[-1][1]:
+            raise SandboxError("The sandbox was lost.")
+        return run(cells, *args, **more)
+
+    monkeypatch.setattr(sandbox, "run", fail_for_bob)
+    for student in ("ann", "bob", "eve"):
+        course.hand_in(student, f"# {student}\n{RIGHT}")
+    result = course.autograde()
+    assert not result["success"]
+    assert "error processing assignment 'small' for student 'bob'" in result["log"]
+    assert "The sandbox was lost." in result["log"]
+    assert (
+        course.grades("ann")["check_pad_mask"] == course.grades("eve")["check_pad_mask"] == (6, None, False)
+    )
+    assert course.grades("bob")["check_pad_mask"] == (None, None, True)  # for a person, and no 0
+    assert not course.autograded("bob").exists()
+
+
+def test_when_the_walls_do_not_stand_nothing_is_graded(course, sandbox, monkeypatch):
+    def refuse():
+        raise SandboxError("Landlock is missing.")
+
+    monkeypatch.setattr(sandbox, "prove", refuse)
+    course.hand_in("ann", RIGHT)
+    result = course.autograde()
+    assert "NbGraderException: Landlock is missing." in result["error"]
+    assert course.scores() == {} and sandbox.ran == []
+
+
+def test_late_penalties_go_by_the_time_that_was_handed_in(course):
+    course.config.LateSubmissionPlugin.penalty_method = "zero"
+    with course.gradebook() as gradebook:
+        gradebook.update_or_create_assignment("small", duedate="2026-03-01 12:00:00 UTC")
+    course.hand_in("late", RIGHT, "2026-03-01 12:00:01 UTC")
+    course.hand_in("early", RIGHT, "2026-03-01 11:59:59 UTC")
+    course.hand_in("odd", RIGHT, "some day")
+    (course.hand_in("pipe", RIGHT) / "timestamp.txt").symlink_to("/dev/zero")
+    result = course.autograde()
+    assert result["success"]
+    with course.gradebook() as gradebook:
+        found = gradebook.find_assignment("small").submissions
+        assert {s.student.id: s.late_submission_penalty for s in found} == {
+            **{"late": 6, "early": 0, "odd": 0, "pipe": 0}
+        }
+    assert "odd: timestamp.txt holds no time. It counts as handed in on time." in result["log"]
+
+
+def test_what_a_person_has_graded_survives(course):
+    course.hand_in("ann", RIGHT, why="Because.")
+    assert course.autograde()["success"]
+    with course.gradebook() as gradebook:
+        for grade in gradebook.find_submission_notebook("small", "small", "ann").grades:
+            grade.manual_score, grade.needs_manual_grade = (
+                (1.5, False) if grade.name == "why" else (None, False)
+            )
+        gradebook.db.commit()
+    assert course.autograde()["success"]
+    assert course.grades("ann") == {"check_pad_mask": (6, None, False), "why": (None, 1.5, True)}
+    assert course.scores() == {"ann": 7.5}
+
+
+def test_only_the_student_asked_for_is_graded(course, sandbox):
+    for student in ("ann", "bob", "a[1]*"):
+        course.hand_in(student, RIGHT)
+    assert course.autograde("bob")["success"]
+    assert course.scores() == {"bob": 6}
+    assert course.autograde("a[1]*")["success"]
+    assert course.scores() == {"a[1]*": 6, "bob": 6}
+    result = course.autograde("nobody")
+    assert "No notebooks were matched by" in result["error"]
+    assert len(sandbox.ran) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_folder_that_no_student_can_be_called_is_told_at_the_end(course):
+    course.hand_in("ann", RIGHT)
+    course.hand_in("new\nline", RIGHT)
+    course.hand_in("z", RIGHT)
+    result = course.autograde()
+    assert not result["success"]
+    assert "Not graded: a student's folder cannot be called 'new\\nline'; rename it" in result["log"]
+    assert course.scores() == {"ann": 6, "z": 6}
+
+
+def test_what_was_graded_is_graded_again_only_when_it_is_newer(course, sandbox):
+    folder = course.hand_in("ann", RIGHT, "2026-03-01 12:00:00 UTC")
+    used = course.api
+    for expected, timestamp in ((1, None), (1, None), (2, "2026-03-02 12:00:00 UTC"), (2, None)):
+        if timestamp:
+            (folder / "timestamp.txt").write_text(timestamp)
+        assert used.autograde("small", "ann", force=False)["success"]
+        assert len(sandbox.ran) == expected
+
+
+def test_formgraders_list_reads_no_pipe(course):
+    folder = course.hand_in("ann", RIGHT, "2026-03-01 12:00:00 UTC")
+    course.hand_in("bob", RIGHT, "2026-13-01")
+    assert course.autograde("ann")["success"]
+    if sys.platform != "win32":
+        os.mkfifo(course.hand_in("eve", RIGHT) / "timestamp.txt")
+    listed = {s["student"]: (s["autograded"], s["timestamp"]) for s in course.api.get_submissions("small")}
+    assert listed["ann"] == (True, "2026-03-01T12:00:00")
+    assert listed["bob"] == (False, None)
+    assert folder.exists()
+
+
+def test_an_assignment_without_its_release_is_refused(course):
+    course.hand_in("ann", RIGHT)
+    released = course.root / "notebooks" / "small" / "small.ipynb"
+    notebook = nbformat.read(released, as_version=4)
+    notebook.cells[1].metadata.nbgrader.grade_id = "check_nothing"
+    nbformat.write(notebook, released)
+    result = course.api.autograde("small", "*")
+    assert "'check_nothing' of small.ipynb: There is no exercise called 'nothing'" in result["error"]
+    released.unlink()
+    result = course.api.autograde("small", "*")
+    assert "run `nbgrader generate_assignment small` first." in result["error"]

@@ -14,7 +14,7 @@ from traitlets.config import Config
 
 import autograder
 import seqattn_ref
-from autograder import notebook
+from autograder import notebook, plan
 from autograder.exercises import all_exercises
 from autograder.notebook import CannotCheck, Points, check, hint, needs, progress
 from autograder.record import Record
@@ -91,6 +91,16 @@ def test_the_reference_gets_full_points(exercise, capsys):
     points = check(exercise.reference, exercise.name)
     assert points == exercise.max_score
     assert capsys.readouterr().out.startswith(f"{exercise.name}: ")
+
+
+def test_a_right_answer_passes_whatever_dtype_the_notebook_has_set(capsys):
+    plan._drawn.clear()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert check(seqattn_ref.additive_scores) == 4
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert check(seqattn_ref.additive_scores) == 4
 
 
 def test_the_exercise_is_found_by_the_functions_name(capsys):

@@ -535,3 +535,26 @@ def test_plain_processes_give_the_same_outcomes(plain, sandbox):
 def test_plain_processes_end_at_the_limit_and_with_the_sandbox(plain):
     assert stopped(plain, "while True: pass").type == "TimeLimit"
     assert stopped(plain, "def f():\n    import time; time.sleep(100)").type == "TimeLimit"
+
+
+# ---- what notebooks allow
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "get_ipython().run_line_magic('matplotlib', 'inline')",
+        "from IPython import get_ipython\nget_ipython().system('pip install torch')",
+        "display('hello')",
+        "from IPython.display import display, HTML\ndisplay(HTML('<b>hello</b>'))",
+        "name = input('Your name? ')",
+        "import asyncio\nawait asyncio.sleep(0)",
+        "async def g():\n    return 1\nx = await g()",
+        "In[-1:], Out.get(3)",
+        "print(__name__)",
+    ],
+    ids=range(9),
+)
+def test_what_only_makes_sense_in_a_notebook_does_no_harm(sandbox, line):
+    source = f"{line}\ndef f(x):\n    return x"
+    assert run(sandbox, source, (torch.ones(1),), notebook=True)[0].raised is None

@@ -1,0 +1,1 @@
+"""Grades whole classes and shows what came of it."""
