@@ -12,6 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+DIMENSIONS_LIMIT = 16
+"""The most dimensions that a result may have. Many operations of torch take no more than 64."""
+
 
 @dataclass(frozen=True)
 class Callback:

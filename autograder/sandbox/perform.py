@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from .callbacks import make
-from .case import Call, Callback, Case, Construct, Other, Outcome, Raised, Returned
+from .case import DIMENSIONS_LIMIT, Call, Callback, Case, Construct, Other, Outcome, Raised, Returned
 
 MESSAGE_LIMIT = 600
 OUTPUT_LIMIT = 1 << 22  # elements; no exercise asks for a result near this size
@@ -223,7 +223,7 @@ def _output(value: Any, device: torch.device | None) -> Tensor | Other:
         raise _Refused(
             "WrongDevice", f"Its inputs are on {device}, but it returned a tensor on {value.device}."
         )
-    if value.numel() > OUTPUT_LIMIT:
+    if value.numel() > OUTPUT_LIMIT or value.dim() > DIMENSIONS_LIMIT:
         raise _Refused(
             "TooLarge", f"It returned a tensor of shape {tuple(value.shape)}, far larger than was asked for."
         )

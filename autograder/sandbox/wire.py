@@ -18,7 +18,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from .case import Call, Callback, Case, Construct, Other, Outcome, Raised, Returned
+from .case import DIMENSIONS_LIMIT, Call, Callback, Case, Construct, Other, Outcome, Raised, Returned
 from .frames import WireError
 
 STRIDED_LIMIT = 1 << 24
@@ -89,6 +89,8 @@ class _Unpacker:
             raise WireError(f"unreadable payload ({type(error).__name__})") from None
         if not all(tensor.dtype in _CROSSING for tensor in self.tensors.values()):
             raise WireError("unexpected dtype")
+        if any(tensor.dim() > DIMENSIONS_LIMIT for tensor in self.tensors.values()):
+            raise WireError("more dimensions than any result has")
 
     def value(self, value: Any) -> Any:
         if isinstance(value, dict):
