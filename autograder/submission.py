@@ -200,10 +200,15 @@ def read_submission(path: str | os.PathLike) -> Submission:
         return Submission(path.name, _python_cells(cells), True, tuple(notes))
     if kind != ".py":
         raise SubmissionError(f"{path.name} is neither a .py file nor a notebook (.ipynb).")
-    source = _decode(path.name, data)
+    return python_submission(data, path.name)
+
+
+def python_submission(data: bytes, name: str) -> Submission:
+    """A `.py` file that was already read. Raises `SubmissionError`."""
+    source = _decode(name, data)
     if len(source) > CODE_LIMIT:
-        raise SubmissionError(f"{path.name} holds more than {CODE_LIMIT:,} characters of code.")
-    return Submission(path.name, (Cell(path.name, source),), False)
+        raise SubmissionError(f"{name} holds more than {CODE_LIMIT:,} characters of code.")
+    return Submission(name, (Cell(name, source),), False)
 
 
 def notebook_submission(notebook: Mapping, name: str) -> Submission:

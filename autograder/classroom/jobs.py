@@ -10,13 +10,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..notebook_file import CODE_LIMIT, SubmissionError
+from ..notebook_file import SubmissionError
 from ..sandbox import Limits, Sandbox, SandboxError
-from ..submission import Cell, Submission, notebook_submission
+from ..submission import Submission, notebook_submission, python_submission
 from .names import one_line
 from .pool import PoolError
 
@@ -56,7 +56,7 @@ def grade_one(job: Job, seed: int, sandbox: Sandbox, released: Mapping[str, Rele
         submission, notes = _submission(job, notebook)
     except SubmissionError as reason:
         return failed(job, str(reason), seed, released)
-    patient = _Patient(sandbox)
+    patient = Patient(sandbox)
     exercises = []
     for question in notebook.questions:
         report = grade(submission, find(question.exercise), patient, seed)
@@ -151,24 +151,14 @@ def _submission(job: Job, notebook: Released) -> tuple[Submission, Sequence[str]
     """The submission as cells, and notes on what was put right. Raises `SubmissionError`."""
     name = Path(job.file).name
     if job.data is not None and Path(job.file).suffix.lower() == ".py":
-        return _python_submission(job.data, name), ()
+        return python_submission(job.data, name), ()
     rebuilt = notebook.rebuild(job.data)
     if rebuilt.problem is not None:
         raise SubmissionError(rebuilt.problem)
     return notebook_submission(rebuilt.notebook, f"{notebook.name}.ipynb"), rebuilt.notes
 
 
-def _python_submission(data: bytes, name: str) -> Submission:
-    try:
-        source = util.decode_source(data)
-    except (SyntaxError, UnicodeError, LookupError):
-        raise SubmissionError(f"{name} is not UTF-8 text, nor in an encoding that it declares.") from None
-    if len(source) > CODE_LIMIT:
-        raise SubmissionError(f"{name} holds more than {CODE_LIMIT:,} characters of code.")
-    return Submission(name, (Cell(name, source),), False)
-
-
-class _Patient:
+class Patient:
     """The sandbox for one submission. Tries a cell only once that never ends.
 
     Exercises share the cells that they need, and such a cell would hold up each of them for the whole limit.

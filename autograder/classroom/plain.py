@@ -13,11 +13,6 @@ def plain(text: str) -> str:
     return _UNUSABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def one_line(text: str) -> str:
-    """The same on one line."""
-    return " ".join(plain(text).split())
-
-
 def amount(points: float) -> str:
     """A number of points as people write it: 3, 2.5 and 0.33."""
     return f"{points:.2f}".rstrip("0").rstrip(".")

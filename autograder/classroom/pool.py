@@ -10,6 +10,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -73,17 +74,26 @@ class _Worker:
         os.environ["PYTHONSAFEPATH"] = "1"
         spawn = multiprocessing.get_context("spawn")
         self.line, theirs = spawn.Pipe()
-        self.process = spawn.Process(target=_work, args=(theirs, start, args), daemon=True)
-        with theirs, _interrupts_kept_away():
+        # multiprocessing waits for ever when a process dies that has not read all it is started with. So that
+        # is made small enough for a pipe to hold, and the rest is sent when the process asks for it.
+        self.process = spawn.Process(target=_work, args=(theirs,), daemon=True)
+        with theirs, _interrupts_kept_away(), _short_command_line():
             self.process.start()
+        self._setup = start, args
         self.ready = False
         self.task: _Task | None = None
         self.deadline = float("inf")
 
+    def set_up(self) -> None:
+        self._send(self._setup)
+
     def give(self, task: _Task, seconds: float) -> None:
         self.task, self.deadline = task, time.monotonic() + seconds
+        self._send(task.job)
+
+    def _send(self, message: Any) -> None:
         with contextlib.suppress(OSError):  # it has died; reading from it will tell
-            self.line.send(task.job)
+            self.line.send(message)
 
     def end(self) -> str:
         """Kill it. Returns how it had ended where it had."""
@@ -142,7 +152,9 @@ class _Pool:
         except (EOFError, OSError):
             yield from self._lose(worker, None)
             return
-        if kind == "error":
+        if kind == "started":
+            worker.set_up()
+        elif kind == "error":
             yield from self._lose(worker, value)
         elif kind == "ready":
             worker.ready, self._failed_starts = True, 0
@@ -195,13 +207,26 @@ def _interrupts_kept_away() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextlib.contextmanager
+def _short_command_line() -> Iterator[None]:
+    """Processes that begin here are told the command line, which may name thousands of files."""
+    whole = sys.argv
+    sys.argv = whole[:1]
+    try:
+        yield
+    finally:
+        sys.argv = whole
+
+
 # ---- in the process
 
 
-def _work(line: Connection, start: Start, args: tuple) -> None:
+def _work(line: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
+        line.send(("started", None))
+        start, args = line.recv()
         with start(*args) as do:
             line.send(("ready", None))
             while True:

@@ -17,7 +17,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from nbgrader.utils import is_grade, is_solution
 from traitlets import Bool, Float, Integer
 
-from ..classroom.jobs import _Patient as Patient
+from ..classroom.jobs import Patient
 from ..grading import fresh_seed, grade, printable
 from ..notebook_file import LABEL
 from ..sandbox import Limits, Sandbox

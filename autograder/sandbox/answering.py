@@ -52,23 +52,28 @@ def collect(
     limits: Limits,
 ) -> list[Outcome]:
     """One outcome a case. Cases that were not answered in time, or at all, say so in their outcome; where
-    that was because a cell never ended, `place` is the cell's name.
+    that happened in a cell, `place` is the cell's name.
 
     `next_frame(seconds)` gives the next frame, None at the end of them, raises `TimeoutError` and
     `WireError`.
     """
+    from . import wire
+
     deadline = time.monotonic() + limits.wall_s
     outcomes: list[Outcome] = []
     cell = 0
     while len(outcomes) < len(job.cases):
+        place = job.names[cell] if cell < len(job.names) else None
         try:
             payload = next_frame(deadline - time.monotonic())
             if payload is not None and not outcomes and (number := read_marker(payload)) is not None:
                 cell = number
                 continue
-            found = _outcome(payload, how_it_died)
+            if payload is None:
+                found = _stopped("Died", how_it_died(), place)
+            else:
+                found = wire.unpack_outcome(payload)
         except TimeoutError:
-            place = job.names[cell] if cell < len(job.names) else None
             what = f"{place or 'It'} was stopped after {limits.wall_s:g} seconds."
             found = _stopped("TimeLimit", f"{what} Look for a loop that never ends.", place)
         except WireError as error:
@@ -78,12 +83,6 @@ def collect(
         if found.raised is not None and found.raised.stage == "limit":
             break
     return outcomes + outcomes[-1:] * (len(job.cases) - len(outcomes))
-
-
-def _outcome(payload: bytes | None, how_it_died: Callable[[], str]) -> Outcome:
-    from . import wire
-
-    return _stopped("Died", how_it_died()) if payload is None else wire.unpack_outcome(payload)
 
 
 def death(code: int | None, limits: Limits) -> str:

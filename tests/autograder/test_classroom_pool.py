@@ -154,6 +154,21 @@ def test_processes_that_never_start_end_the_run_with_the_reason(tmp_path, start,
     assert str(error.value) == f"The processes that should grade do not start: {reason}"
 
 
+class Bomb:
+    """Ends the process that unpickles it."""
+
+    def __reduce__(self):
+        return os._exit, (9,)
+
+
+def test_a_process_that_dies_before_it_has_read_its_orders_is_not_waited_for(tmp_path, monkeypatch):
+    much = "x" * 1_000_000
+    monkeypatch.setattr(sys, "argv", [sys.argv[0], much])
+    with pytest.raises(PoolError, match=r"exit status 9\.$"):
+        dict(pool.run(["job a"], 1, worker, Bomb(), much, time_limit=LONG))
+    assert sys.argv[1] == much
+
+
 def test_closing_ends_the_processes_at_work(tmp_path):
     results = pool.run(["sleep b", "job a"], 2, worker, str(tmp_path), time_limit=LONG)
     assert next(results) == ("job a", "JOB A")

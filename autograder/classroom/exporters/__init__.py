@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..plain import one_line
+from ..names import one_line
 from .saved import Exported, ExportError
 
 __all__ = ["FORMATS", "ExportError", "Exported", "add_export", "export", "run_export"]

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from xml.sax.saxutils import XMLGenerator
 
-from ..plain import amount, how_many, one_line, plain
+from ..names import one_line
+from ..plain import amount, how_many, plain
 from .saved import Exported, saved_results, whole_file
 
 
