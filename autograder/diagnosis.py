@@ -11,14 +11,13 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from .comparing import agree
 from .exercise import Mistake
-from .judging import Judgement, Tried, agree, first_difference
-from .sandbox.case import Outcome
-from .sandbox.perform import perform
+from .judging import Judgement, Tried
+from .plan import Question, Variant
 
 SCREENED = 8
 """How many failing cases each mistake is tried on."""
@@ -62,7 +61,7 @@ class Diagnosis:
 @dataclass
 class _Suspect:
     mistake: Mistake
-    pieces: Mapping[str, Any] | None  # None: recognised by a rule of its own
+    variant: Variant | None  # None: recognised by a rule of its own
     explained: set[int]
 
 
@@ -72,7 +71,7 @@ class _Inquiry:
     def __init__(self, judgement: Judgement, patience: float):
         self.deadline = time.perf_counter() + patience
         self.judgement = judgement
-        self.exercise = judgement.exercise
+        self.plan = judgement.plan
         self.failed = _chosen(judgement)
         self.everything = set(range(len(self.failed)))
 
@@ -86,7 +85,7 @@ class _Inquiry:
     def recognised(self, general: bool) -> Iterator[_Suspect]:
         """Mistakes that a rule of their own finds among all failing cases."""
         place = {id(t): i for i, t in enumerate(self.failed)}
-        for mistake in self.exercise.mistakes:
+        for mistake in self.plan.exercise.mistakes:
             if mistake.recognise and mistake.general == general:
                 found = mistake.recognise(self.judgement.failed)
                 if general and len(found) < len(self.judgement.failed):
@@ -96,49 +95,52 @@ class _Inquiry:
                 }:
                     yield _Suspect(mistake, None, explained)
 
+    def single(self) -> Mistake | None:
+        """The first mistake that explains every failing case and fails nowhere else.
+
+        Most answers make one mistake, and one case rules out most of the others: a case known from an earlier
+        answer, or else the quickest.
+        """
+        passed = {t.question.place for t in self.judgement.passed}
+        probe = self._probe()
+        for variant in self.plan.variants:
+            if not variant.wrong.isdisjoint(passed) or (probe and variant.fails(probe)):
+                continue
+            if all(_alike(variant, t) for t in self.failed) and not self._contradicted(variant):
+                return variant.mistake
+        return None
+
+    def _probe(self) -> Question | None:
+        """A passed case that is quicker to run than the smallest failing one and that most mistakes fail."""
+        passed = [t.question for t in self.judgement.passed if t.case.calls and "values" in t.check.aspects]
+        probe = max(passed, key=lambda q: (-q.effort, q.check.outputs is None, q.size), default=None)
+        return probe if probe and probe.effort < self.failed[0].question.effort else None
+
     def suspects(self, screened: int) -> Iterator[_Suspect]:
         """Mistakes that, when run, behave like the answer on one of the `screened` smallest failing cases,
         with all that they explain.
         """
-        for mistake in self.exercise.mistakes:
-            for pieces in mistake.variants:
-                if screened > 1 and self.late:
-                    return
-                if any(self._agreeing(mistake, pieces, [t]) for t in self.failed[:screened]):
-                    yield _Suspect(mistake, pieces, self._agreeing(mistake, pieces, self.failed))
+        for variant in self.plan.variants:
+            if screened > 1 and self.late:
+                return
+            if any(_alike(variant, t) for t in self.failed[:screened]):
+                yield _Suspect(variant.mistake, variant, self._explained(variant))
 
-    def _agreeing(self, mistake: Mistake, pieces: Mapping[str, Any], tried: list[Tried]) -> set[int]:
-        """On which of these cases the mistake fails in the same way as the answer."""
-        outcomes = self._run(mistake, pieces, tried)
-        return {
-            i
-            for i, (t, outcome) in enumerate(zip(tried, outcomes, strict=True))
-            if agree(t.check, t.case, t.outcome, outcome) and self._fails(t, outcome)
-        }
+    def _explained(self, variant: Variant) -> set[int]:
+        return {i for i, t in enumerate(self.failed) if _alike(variant, t)}
 
-    def _run(
-        self, mistake: Mistake | None, pieces: Mapping[str, Any], tried: list[Tried]
-    ) -> Iterator[Outcome]:
-        answer = self.exercise.build(**pieces)
-        if mistake is None or not mistake.stateful:
-            return perform(answer, [t.case for t in tried])
-        everywhere = perform(answer, [t.case for t in self.judgement.tried])
-        found = {id(t.case): outcome for t, outcome in zip(self.judgement.tried, everywhere, strict=True)}
-        return iter([found[id(t.case)] for t in tried])
-
-    def _fails(self, tried: Tried, outcome: Outcome) -> bool:
-        return first_difference(self.exercise, tried.check, tried.case, outcome, tried.expected) is not None
-
-    def trusted(self, suspects: list[_Suspect], doubt: float = 0.0) -> list[_Suspect]:
+    def trusted(self, suspects: Iterable[_Suspect], doubt: float = 0.0) -> Iterator[_Suspect]:
         """Those that fail nowhere, or hardly anywhere, where the answer passes."""
-        return [s for s in suspects if s.pieces is None or self._contradicted(s.mistake, s.pieces) <= doubt]
+        return (s for s in suspects if s.variant is None or not self._contradicted(s.variant, doubt))
 
-    def _contradicted(self, mistake: Mistake | None, pieces: Mapping[str, Any]) -> float:
-        """The share of the passed cases on which the mistake fails."""
-        passed = [t for t in self.judgement.tried if t.difference is None]
-        outcomes = self._run(mistake, pieces, passed)
-        wrong = sum(self._fails(t, outcome) for t, outcome in zip(passed, outcomes, strict=True))
-        return wrong / max(1, len(passed))
+    def _contradicted(self, variant: Variant, doubt: float = 0.0) -> bool:
+        """Whether the mistake fails on a larger share of the passed cases than `doubt`."""
+        wrong = 0
+        for t in self.judgement.passed:
+            wrong += variant.fails(t.question)
+            if wrong / len(self.judgement.passed) > doubt:
+                return True
+        return False
 
     def pair(self, suspects: list[_Suspect]) -> Diagnosis | None:
         """Two mistakes in different pieces of the answer that together give exactly what failed.
@@ -146,23 +148,21 @@ class _Inquiry:
         Where one of them shows alone on some case (a wrong score does, without a mask), only its partner
         has to be found.
         """
-        everyone = [(m, v) for m in self.exercise.mistakes if not m.stateful for v in m.variants]
-        seen = [(s.mistake, s.pieces) for s in suspects if s.pieces]
-        inner = [(m, v) for m, v in everyone if "outer" not in v]
+        everyone = [v for v in self.plan.variants if not v.mistake.stateful]
+        seen = [s.variant for s in suspects if s.variant]
+        inner = [v for v in everyone if "outer" not in v.pieces]
         pairs = itertools.product(seen[:3], everyone) if seen else itertools.combinations(inner, 2)
-        pairs = ((a, b) for a, b in pairs if a[0].id != b[0].id and not a[1].keys() & b[1].keys())
+        pairs = (
+            (a, b) for a, b in pairs if a.mistake.id != b.mistake.id and not a.pieces.keys() & b.pieces.keys()
+        )
         explained = set().union(*(s.explained for s in suspects)) if suspects else set()
         hard = next((t for i, t in enumerate(self.failed) if i not in explained), self.failed[0])
-        for (one, first), (two, second) in itertools.islice(pairs, PAIRS):
+        for one, other in itertools.islice(pairs, PAIRS):
             if self.late:
                 return None
-            pieces = {**first, **second}
-            if not self._agreeing(one, pieces, [hard]):
-                continue
-            if self._agreeing(one, pieces, self.failed) == self.everything and not self._contradicted(
-                None, pieces
-            ):
-                return Diagnosis((one, two), complete=True, together=True)
+            both = self.plan.together(one, other)
+            if all(_alike(both, t) for t in (hard, *self.failed)) and not self._contradicted(both):
+                return Diagnosis((one.mistake, other.mistake), complete=True, together=True)
         return None
 
     def completed(self, recognised: list[_Suspect], suspects: list[_Suspect]) -> Diagnosis | None:
@@ -174,7 +174,7 @@ class _Inquiry:
         for rule in recognised:
             rest = self.everything - rule.explained
             fitting = [s for s in suspects if rest and len(rest & s.explained) >= ENOUGH * len(rest)]
-            for suspect in sorted(self.trusted(fitting), key=lambda s: -len(rest & s.explained)):
+            for suspect in self.trusted(sorted(fitting, key=lambda s: -len(rest & s.explained))):
                 if suspect.mistake is not rule.mistake:
                     return Diagnosis((suspect.mistake, rule.mistake), complete=True)
         return None
@@ -202,22 +202,17 @@ def diagnose(judgement: Judgement, patience: float = math.inf) -> Diagnosis | No
     recognised = list(inquiry.recognised(general=False))
     if whole := [s for s in recognised if s.explained == inquiry.everything]:
         return Diagnosis((whole[0].mistake,), complete=True)
-    # Most answers make one mistake: what does not explain the smallest case is not it, and need not be run
-    # on the others.
-    likely, found = [], []
-    for suspect in inquiry.suspects(screened=1):
-        if suspect.explained == inquiry.everything and inquiry.trusted([suspect]):
-            return Diagnosis((suspect.mistake,), complete=True)
-        found.append(suspect)
-        if inquiry.explains_enough(suspect):
-            likely.append(suspect)
+    if mistake := inquiry.single():
+        return Diagnosis((mistake,), complete=True)
+    found = list(inquiry.suspects(screened=1))
+    likely = [suspect for suspect in found if inquiry.explains_enough(suspect)]
     if both := inquiry.completed(recognised, found):
         return both
     likely.sort(key=lambda s: -len(s.explained))  # stable: the catalogue's order decides among equals
-    if best := inquiry.trusted(likely) or inquiry.trusted(likely, DOUBT):
-        return Diagnosis((best[0].mistake,), complete=True)
+    if best := next(itertools.chain(inquiry.trusted(likely), inquiry.trusted(likely, DOUBT)), None):
+        return Diagnosis((best.mistake,), complete=True)
     suspects = list(inquiry.suspects(screened=4))
-    believed = inquiry.trusted(recognised + suspects)
+    believed = list(inquiry.trusted(recognised + suspects))
     cover = inquiry.cover(believed)
     if cover is not None and cover.complete and len(cover.mistakes) == 2:
         return cover
@@ -228,6 +223,11 @@ def diagnose(judgement: Judgement, patience: float = math.inf) -> Diagnosis | No
             return Diagnosis((suspect.mistake,), complete=True)
     plenty = any(len(s.explained) * 2 >= len(inquiry.failed) for s in believed)
     return cover if cover is not None and (cover.complete or plenty) else None
+
+
+def _alike(variant: Variant, t: Tried) -> bool:
+    """Whether a mistake fails on a case in the same way as the answer."""
+    return agree(t.check, t.case, t.outcome, variant.outcome(t.question)) and variant.fails(t.question)
 
 
 def _chosen(judgement: Judgement) -> list[Tried]:

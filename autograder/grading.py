@@ -23,14 +23,15 @@ def fresh_seed() -> int:
 
 def grade(submission: Submission, exercise: Exercise, sandbox: Sandbox, seed: int) -> Report:
     """Grade `exercise` from one submission. Raises `SandboxError` when the sandbox fails."""
+    from .plan import draw
     from .report import judge, refuse
 
     try:
         cells = submission.cells_for(exercise.name)
     except NoAnswer as reason:
         return refuse(exercise, str(reason))
-    plan = exercise.cases(seed)
-    outcomes = sandbox.run(cells, exercise.name, _flat(plan), notebook=submission.notebook)
+    plan = draw(exercise, seed)
+    outcomes = sandbox.run(cells, exercise.name, plan.cases, notebook=submission.notebook)
     return judge(exercise, plan, outcomes, seed)
 
 
@@ -42,16 +43,17 @@ def grade_all(
     Gives the error instead of a report where the sandbox fails. Only running is done in threads: reading and
     judging set Python's warnings and torch's random state for a while, which all threads share.
     """
+    from .plan import draw
     from .report import judge, refuse
 
-    plan = exercise.cases(seed)
+    plan = draw(exercise, seed)
     answers = [_cells_or_reason(submission, exercise.name) for submission in submissions]
     runs = [i for i, answer in enumerate(answers) if not isinstance(answer, NoAnswer)]
     pool = ThreadPoolExecutor(workers)
     try:
         running = {
             i: pool.submit(
-                *(sandbox.run, answers[i], exercise.name, _flat(plan)),
+                *(sandbox.run, answers[i], exercise.name, plan.cases),
                 notebook=submissions[i].notebook,
             )
             for i in runs
@@ -75,10 +77,6 @@ def _cells_or_reason(submission: Submission, entry: str) -> list[tuple[str, str]
         return submission.cells_for(entry)
     except NoAnswer as reason:
         return reason
-
-
-def _flat(plan: Sequence[Sequence]) -> list:
-    return [case for cases in plan for case in cases]
 
 
 def printable(text: str) -> str:

@@ -4,22 +4,23 @@ nothing of the student's.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from .comparing import close, constant, dtype_of, same
 from .exercise import Check, Exercise
-from .sandbox.case import Call, Callback, Case, Construct, Other, Outcome, Raised, Returned
-from .sandbox.perform import perform
+from .sandbox.case import Call, Case, Other, Outcome, Raised, Returned
 
-TOLERANCE = {torch.float64: 1e-9, torch.float32: 5e-5, torch.bfloat16: 4e-2, torch.float16: 4e-3}
-"""Largest error that passes, absolute up to magnitude 1 and relative to the largest number of the result
-beyond it.
-"""
+if TYPE_CHECKING:
+    from .plan import Plan, Question
+
+_OF_PARAMETERS = frozenset({"parameters", "fresh"})
+_OF_SHAPE = frozenset({"shape", "values", "gradients"})
 
 
 @dataclass(frozen=True)
@@ -37,31 +38,46 @@ class Difference:
     got: Tensor | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tried:
-    """A case with what it gave and what it should have given."""
+    """A question with what the answer gave and the first difference from what it should have given."""
 
-    check: Check
-    case: Case
+    question: Question
     outcome: Outcome
-    expected: Outcome
     difference: Difference | None
 
     @property
+    def check(self) -> Check:
+        return self.question.check
+
+    @property
+    def case(self) -> Case:
+        return self.question.case
+
+    @property
+    def expected(self) -> Outcome:
+        return self.question.expected
+
+    @property
     def size(self) -> tuple[bool, int]:
-        """Small cases of whole numbers first: these are the ones to show."""
-        return (_unhandy(self.case), _elements(self.case))
+        return self.question.size
 
 
-def expect(reference, case: Case) -> Outcome:
-    """What the reference gives on the case, computed in float64 whatever the case's own dtype is."""
-    return next(perform(reference, [_in_float64(case)]))
+def first_difference(
+    exercise: Exercise, check: Check, case: Case, outcome: Outcome, expected: Outcome
+) -> Difference | None:
+    """The first difference that this check looks at."""
+    found = next(_differences(exercise, check, case, outcome, expected), None)
+    if found is not None or check.also is None:
+        return found
+    sentence = check.also(case, outcome)
+    return Difference(check.aspects[0], sentence) if sentence else None
 
 
-def differences(
-    exercise: Exercise, case: Case, outcome: Outcome, expected: Outcome, slack: float = 1.0
+def _differences(
+    exercise: Exercise, check: Check, case: Case, outcome: Outcome, expected: Outcome
 ) -> Iterator[Difference]:
-    """All differences between an outcome and what was expected, the plainest first."""
+    """The differences that the check looks at, the plainest first."""
     if (
         outcome.raised is not None
         and case.construct is not None
@@ -70,8 +86,9 @@ def differences(
     ):
         yield Difference("raised", _say_raised(outcome.raised, exercise))
         return
-    if case.construct is not None:
-        yield from _parameter_differences(outcome.parameters or {}, expected.parameters or {})
+    if case.construct is not None and not _OF_PARAMETERS.isdisjoint(check.aspects):
+        found = _parameter_differences(outcome.parameters or {}, expected.parameters or {})
+        yield from (d for d in found if d.aspect in check.aspects)
     dtype = dtype_of(case)
     for i, (call, result, right) in enumerate(
         zip(case.calls, outcome.results, expected.results, strict=False)
@@ -79,174 +96,13 @@ def differences(
         if isinstance(result, Raised):
             yield Difference("raised", _say_raised(result, exercise), call=i)
             return
-        yield from _output_differences(exercise, i, result, right, dtype, slack)
-        yield from _input_differences(exercise, i, call, result)
-        yield from _gradient_differences(exercise, i, result, right, dtype, slack)
+        yield from _output_differences(exercise, check, i, result, right, dtype)
+        if "inputs" in check.aspects:
+            yield from _input_differences(exercise, i, call, result)
+        if "gradients" in check.aspects:
+            yield from _gradient_differences(exercise, i, result, right, dtype, check.slack)
     if len(outcome.results) < len(case.calls):
         yield Difference("raised", "Some results are missing.")
-
-
-def first_difference(
-    exercise: Exercise, check: Check, case: Case, outcome: Outcome, expected: Outcome
-) -> Difference | None:
-    """The first difference that this check looks at."""
-    wanted = {"raised", "kind", *check.aspects}
-    if "values" in wanted:
-        wanted.add("shape")
-    if "gradients" in wanted:
-        wanted.add("shape")
-    labels = None if check.outputs is None else {exercise.results[i].name for i in check.outputs}
-    for found in differences(exercise, case, outcome, expected, check.slack):
-        if found.aspect not in wanted:
-            continue
-        if found.aspect in ("shape", "dtype", "values") and labels is not None and found.label not in labels:
-            continue
-        return found
-    sentence = check.also(case, outcome) if check.also else None
-    return Difference(check.aspects[0], sentence) if sentence else None
-
-
-def agree(check: Check, case: Case, one: Outcome, other: Outcome) -> bool:
-    """Whether two answers behave alike on a case, in what the check looks at."""
-    if len(one.results) != len(other.results):
-        return False
-    dtype = dtype_of(case)
-    if (one.parameters is None) != (other.parameters is None):
-        return False
-    if "parameters" in check.aspects or "fresh" in check.aspects:
-        return _kinship(one.parameters) == _kinship(other.parameters)
-    return all(_results_agree(check, a, b, dtype) for a, b in zip(one.results, other.results, strict=True))
-
-
-def _results_agree(check: Check, a: Returned | Raised, b: Returned | Raised, dtype: torch.dtype) -> bool:
-    if isinstance(a, Raised) or isinstance(b, Raised):
-        return isinstance(a, Raised) and isinstance(b, Raised) and _kind_of_error(a) == _kind_of_error(b)
-    if a.sequence != b.sequence or len(a.outputs) != len(b.outputs):
-        return False
-    chosen = (
-        range(len(a.outputs)) if check.outputs is None else [i for i in check.outputs if i < len(a.outputs)]
-    )
-    for i in chosen:
-        x, y = a.outputs[i], b.outputs[i]
-        if isinstance(x, Other) or isinstance(y, Other):
-            if x != y:
-                return False
-        elif (
-            x.shape != y.shape
-            or x.dtype != y.dtype
-            or ("values" in check.aspects and not close(x, y, dtype, check.slack))
-        ):
-            return False
-    if "gradients" in check.aspects and not _gradients_agree(a.gradients, b.gradients, dtype):
-        return False
-    if "inputs" in check.aspects:
-        return all(same(x, y) for x, y in zip(a.args_after, b.args_after, strict=False))
-    return True
-
-
-def _kind_of_error(raised: Raised) -> tuple[str, str, str]:
-    """What two exceptions share when the same mistake was made with other sizes."""
-    return raised.type, raised.stage, re.sub(r"\d+", "#", raised.message)[:60]
-
-
-def _gradients_agree(a: dict | None, b: dict | None, dtype: torch.dtype) -> bool:
-    if a is None or b is None or a.keys() != b.keys():
-        return a is b
-    return all(
-        (g is None and b[name] is None)
-        or (g is not None and b[name] is not None and close(g, b[name], dtype))
-        for name, g in a.items()
-    )
-
-
-def _kinship(parameters: dict[str, Tensor] | None) -> object:
-    """What two ways of making the same parameters share, whatever the random numbers are."""
-    if parameters is None:
-        return None
-    return {name: (tuple(p.shape), bool(p.isfinite().all()), _constant(p)) for name, p in parameters.items()}
-
-
-def close(got: Tensor, expected: Tensor, dtype: torch.dtype, slack: float = 1.0) -> bool:
-    """Equal up to the rounding that `dtype` allows; NaN and infinities must stand in the same places. Whole
-    numbers are not rounded.
-    """
-    if got.shape != expected.shape or got.is_complex() or expected.is_complex():
-        return False
-    if got.dtype == torch.bool or expected.dtype == torch.bool:
-        return got.dtype == expected.dtype and bool((got == expected).all())
-    a, b = got.to(torch.float64), expected.to(torch.float64)
-    if a.numel() == 0:
-        return True
-    finite = b.isfinite()
-    if not bool((a.isfinite() == finite).all()) or not same(a[~finite], b[~finite]):
-        return False
-    if not expected.is_floating_point():
-        return bool((a == b).all())
-    largest = float(b[finite].abs().max()) if bool(finite.any()) else 0.0
-    return bool(
-        ((a[finite] - b[finite]).abs() <= slack * TOLERANCE.get(dtype, 5e-5) * max(1.0, largest)).all()
-    )
-
-
-def same(a: Tensor | None, b: Tensor | None) -> bool:
-    """Bit for bit the same numbers (NaN equals NaN)."""
-    if a is None or b is None or a.shape != b.shape or a.dtype != b.dtype:
-        return a is b
-    return bool(((a == b) | ((a != a) & (b != b))).all())
-
-
-def _constant(tensor: Tensor) -> bool:
-    return tensor.numel() > 1 and bool((tensor == tensor.flatten()[0]).all())
-
-
-def dtype_of(case: Case) -> torch.dtype:
-    """The floating-point type that a case asks for; float32 where it has none."""
-    if case.construct is not None:
-        return case.construct.dtype
-    floats = (
-        a.dtype for call in case.calls for a in call.args if isinstance(a, Tensor) and a.is_floating_point()
-    )
-    return next(floats, torch.float32)
-
-
-def _in_float64(case: Case) -> Case:
-    def up(value):
-        if isinstance(value, Callback):
-            return Callback(value.kind, {name: up(t) for name, t in value.tensors.items()})
-        return value.to(torch.float64) if isinstance(value, Tensor) and value.is_floating_point() else value
-
-    calls = tuple(
-        Call(
-            tuple(up(a) for a in c.args), None if c.cotangents is None else tuple(up(t) for t in c.cotangents)
-        )
-        for c in case.calls
-    )
-    made = case.construct
-    if made is not None:
-        named = None if made.parameters is None else {name: up(p) for name, p in made.parameters.items()}
-        made = Construct(made.args, torch.float64, named)
-    return replace(case, calls=calls, construct=made)
-
-
-def _tensors(case: Case) -> Iterator[Tensor]:
-    """All tensors that are put in, those of callbacks too."""
-    for call in case.calls:
-        for a in call.args:
-            if isinstance(a, Callback):
-                yield from a.tensors.values()
-            elif isinstance(a, Tensor):
-                yield a
-
-
-def _elements(case: Case) -> int:
-    return sum(t.numel() for t in _tensors(case)) or 10**6
-
-
-def _unhandy(case: Case) -> bool:
-    """Whether the case holds numbers that nobody wants to check by hand: fractions, or large ones."""
-    return any(
-        bool(((t != t.round()) | (t.abs() >= 100)).any()) for t in _tensors(case) if t.is_floating_point()
-    )
 
 
 # ---- what can differ
@@ -276,36 +132,43 @@ def _parameter_differences(got: dict[str, Tensor], right: dict[str, Tensor]) -> 
                 f"A new module's `{name}` holds memory that nothing has set (filled with NaN here).",
                 label=name,
             )
-        elif name in right and _constant(parameter) and parameter.shape == right[name].shape:
+        elif name in right and constant(parameter) and parameter.shape == right[name].shape:
             yield Difference("fresh", f"A new module's `{name}` has the same number everywhere.", label=name)
 
 
 def _output_differences(
-    exercise: Exercise, i: int, result: Returned, right: Returned, dtype: torch.dtype, slack: float
+    exercise: Exercise, check: Check, i: int, result: Returned, right: Returned, dtype: torch.dtype
 ) -> Iterator[Difference]:
-    names = [r.name for r in exercise.results]
+    named_results = exercise.results
+    names = [r.name for r in named_results]
     if result.sequence != right.sequence or len(result.outputs) != len(right.outputs):
         yield Difference("kind", _say_kind(names, result), call=i)
         return
-    for named, got, expected in zip(exercise.results, result.outputs, right.outputs, strict=True):
+    for place, (named, got, expected) in enumerate(
+        zip(named_results, result.outputs, right.outputs, strict=True)
+    ):
         at = {"call": i, "label": named.name, "axes": named.axes}
         if isinstance(got, Other):
             yield Difference("kind", _say_kind(names, result), **at)
             continue
+        if check.outputs is not None and place not in check.outputs:
+            continue
         wanted_dtype = dtype if expected.is_floating_point() else expected.dtype
         if got.shape != expected.shape:
-            yield Difference(
-                "shape", _say_shape(named.name, named.axes, got, expected), expected=expected, got=got, **at
-            )
+            if not _OF_SHAPE.isdisjoint(check.aspects):
+                sentence = _say_shape(named.name, named.axes, got, expected)
+                yield Difference("shape", sentence, expected=expected, got=got, **at)
             continue
-        if got.dtype != wanted_dtype:
+        if got.dtype != wanted_dtype and "dtype" in check.aspects:
             yield Difference(
                 "dtype", f"{named.name} should be {_dtype(wanted_dtype)}, but is {_dtype(got.dtype)}.", **at
             )
+        if "values" not in check.aspects:
+            continue
         if got.dtype == torch.bool and expected.dtype != torch.bool:
             got = got.to(torch.int64)
         compared = got.to(torch.bool) if expected.dtype == torch.bool and not got.is_complex() else got
-        if not close(compared, expected, dtype, slack):
+        if not close(compared, expected, dtype, check.slack):
             yield Difference(
                 "values", _say_values(named.name, got, expected, dtype), expected=expected, got=got, **at
             )
@@ -427,25 +290,19 @@ def _say_raised(raised: Raised, exercise: Exercise) -> str:
 
 
 class Judgement:
-    """All cases of one answer with what became of them.
+    """All questions of a plan with what became of them. `outcomes` holds one outcome for each, in order."""
 
-    `plan` holds a list of cases for each check and `outcomes` one outcome for each case in the same order,
-    flattened.
-    """
-
-    def __init__(self, exercise: Exercise, plan: Sequence[Sequence[Case]], outcomes: Sequence[Outcome]):
-        self.exercise = exercise
-        flat = [(check, case) for check, cases in zip(exercise.checks, plan, strict=True) for case in cases]
-        self.tried: list[Tried] = []
-        for (check, case), outcome in zip(flat, outcomes, strict=True):
-            expected = expect(exercise.reference, case)
-            found = first_difference(exercise, check, case, outcome, expected)
-            self.tried.append(Tried(check, case, outcome, expected, found))
+    def __init__(self, plan: Plan, outcomes: Sequence[Outcome]):
+        self.plan = plan
+        self.tried = [
+            Tried(question, outcome, question.difference(outcome))
+            for question, outcome in zip(plan.questions, outcomes, strict=True)
+        ]
         self._look_across()
 
     def _look_across(self) -> None:
         """Checks that compare several cases: when one of them objects, all its cases count as failed."""
-        for check in self.exercise.checks:
+        for check in self.plan.exercise.checks:
             mine = [t for t in self.tried if t.check is check]
             if check.across is None or any(t.difference for t in mine):
                 continue
@@ -456,6 +313,10 @@ class Judgement:
     @cached_property
     def failed(self) -> list[Tried]:
         return [t for t in self.tried if t.difference is not None]
+
+    @cached_property
+    def passed(self) -> list[Tried]:
+        return [t for t in self.tried if t.difference is None]
 
     @cached_property
     def never_ran(self) -> str | None:

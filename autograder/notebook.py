@@ -21,6 +21,7 @@ import torch
 from .exercise import Exercise
 from .exercises import UnknownExercise, all_exercises, find
 from .judging import number
+from .plan import draw
 from .record import Record
 from .report import Report, judge
 from .sandbox.perform import by_raise_statement, perform
@@ -84,10 +85,10 @@ def check(answer: Any, name: str | None = None) -> Points:
     if isinstance(answer, str):
         answer, name = _defined(answer), answer
     exercise = _find(name) if name is not None else _exercise_of(answer)
-    plan = exercise.cases(SEED)
+    plan = draw(exercise, SEED)
     with _one_thread():
         with _quiet() as printed:
-            outcomes = list(perform(answer, [case for cases in plan for case in cases]))
+            outcomes = list(perform(answer, plan.cases))
         report = judge(exercise, plan, outcomes, SEED, PATIENCE)
     _show(report, printed.lines)
     if report.attempted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,8 +14,9 @@ from torch import Tensor
 from .diagnosis import Diagnosis, diagnose
 from .exercise import Exercise
 from .judging import Judgement, Tried, number
+from .plan import Plan
 from .sandbox.callbacks import ABOUT
-from .sandbox.case import Callback
+from .sandbox.case import Callback, Case, Outcome
 
 SHOWN_ELEMENTS = 64
 """A tensor with more elements than this is described, not printed."""
@@ -110,11 +112,19 @@ class Report:
         return render_html(self)
 
 
-def judge(exercise: Exercise, plan, outcomes, seed: int | None = None, patience: float = math.inf) -> Report:
-    """Judge the outcomes of `plan` (the cases of each check, as `exercise.cases` draws them) and name the
-    mistake. `patience` bounds the seconds spent on finding several mistakes at once.
+def judge(
+    exercise: Exercise,
+    plan: Sequence[Sequence[Case]],
+    outcomes: Sequence[Outcome],
+    seed: int | None = None,
+    patience: float = math.inf,
+) -> Report:
+    """Judge the outcomes of `plan` and name the mistake.
+
+    `plan` is what `plan.draw` gives, which keeps for the next answer what does not depend on this one, or the
+    bare cases of each check. `patience` bounds the seconds spent on finding several mistakes at once.
     """
-    judgement = Judgement(exercise, plan, outcomes)
+    judgement = Judgement(plan if isinstance(plan, Plan) else Plan(exercise, plan), outcomes)
     if reason := judgement.never_ran:
         return refuse(exercise, reason)
     if not judgement.attempted:

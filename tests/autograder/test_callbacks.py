@@ -8,7 +8,7 @@ import torch
 import seqattn_ref
 from autograder.drawing import Draw
 from autograder.exercise import Check, Exercise
-from autograder.judging import expect
+from autograder.plan import expect
 from autograder.report import judge
 from autograder.sandbox import Call, Callback, Case, Other, Returned, Sandbox, wire
 from autograder.sandbox.callbacks import ABOUT, make

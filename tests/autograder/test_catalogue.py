@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from autograder.exercises import all_exercises
-from autograder.judging import expect, first_difference
+from autograder.judging import first_difference
+from autograder.plan import draw, expect
 from autograder.report import judge
 from autograder.sandbox.perform import perform
 
@@ -31,8 +32,8 @@ SEEDS = int(os.environ.get("SEQATTN_SEEDS", "30"))
 
 
 def graded(exercise, answer, seed=0):
-    plan = exercise.cases(seed)
-    return judge(exercise, plan, list(perform(answer, [case for cases in plan for case in cases])), seed)
+    plan = draw(exercise, seed)
+    return judge(exercise, plan, list(perform(answer, plan.cases)), seed)
 
 
 def answers(name: str, kind: str) -> dict[str, object]:
