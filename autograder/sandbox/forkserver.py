@@ -30,8 +30,10 @@ RESULTS = 3
 USUAL = ("numpy", "matplotlib.pyplot", "IPython.display", "ipywidgets", "seqattn_ref.lab")
 """What lessons import. The fork-server imports it when it has nothing else to do, so that no child must."""
 
-_LOOK_S = 0.25
-"""How often a child's folder is measured where it is not a file system of its own."""
+_LOOK_S = 0.05
+"""How often the children are looked after: their threads, and their folders where these are no file systems
+of their own.
+"""
 
 
 def _load_own_package():
@@ -153,9 +155,14 @@ class _Server:
             child.line.close()
 
     def _look_after(self) -> None:
+        from answer_box import walls
+
+        threads = walls.count_threads() if self.children else {}
         for child in self.children.values():
             if time.monotonic() > child.deadline:
                 child.kill()
+            elif threads.get(child.pid, 0) > walls.THREADS:
+                child.kill("It started too many threads.")
             elif child.folder is not None and _outgrown(child.folder):
                 child.kill("It wrote too many files, or too much into them.")
 

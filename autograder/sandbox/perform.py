@@ -29,6 +29,11 @@ from .case import DIMENSIONS_LIMIT, Call, Callback, Case, Construct, Other, Outc
 
 MESSAGE_LIMIT = 600
 OUTPUT_LIMIT = 1 << 22  # elements; no exercise asks for a result near this size
+_IDLE = {
+    dis.opmap[name]
+    for name in ("RESUME", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST", "NOP", "CACHE")
+    if name in dis.opmap  # not every version of Python has all of them
+}
 _OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _LIBRARIES = tuple(
     {
@@ -102,8 +107,7 @@ class _Refused(Exception):
 def _construct(answer: Any, construct: Construct) -> nn.Module:
     if not callable(answer):
         raise _Refused("NotAClass", f"It should be a class, but it is {_article(type(answer).__name__)}.")
-    _check_arity(answer, construct.args)
-    module = answer(*construct.args)
+    module = _called(answer, construct.args, answer)
     if not isinstance(module, nn.Module):
         raise _Refused(
             "NotAModule",
@@ -116,19 +120,20 @@ def _set_parameters(module: nn.Module, construct: Construct) -> None:
     if construct.parameters is None:
         return
     own = dict(module.named_parameters())
-    for name, value in construct.parameters.items():
-        if name not in own:
-            names = ", ".join(own) or "none at all"
-            raise _Refused(
-                "MissingParameter",
-                f"The module has no parameter called `{name}`. Its parameters are: {names}.",
-            )
-        if own[name].shape != value.shape:
-            wanted, got = tuple(value.shape), tuple(own[name].shape)
-            raise _Refused(
-                "ParameterShape", f"The parameter `{name}` should have shape {wanted}, but has shape {got}."
-            )
-        with torch.no_grad():
+    with torch.no_grad():
+        for name, value in construct.parameters.items():
+            if name not in own:
+                names = ", ".join(own) or "none at all"
+                raise _Refused(
+                    "MissingParameter",
+                    f"The module has no parameter called `{name}`. Its parameters are: {names}.",
+                )
+            if own[name].shape != value.shape:
+                wanted, got = tuple(value.shape), tuple(own[name].shape)
+                raise _Refused(
+                    "ParameterShape",
+                    f"The parameter `{name}` should have shape {wanted}, but has shape {got}.",
+                )
             own[name].copy_(value)
 
 
@@ -148,8 +153,7 @@ def _call(target: Callable, call: Call) -> Returned | Raised:
             raise _Refused(
                 "NotAFunction", f"It should be a function, but it is {_article(type(target).__name__)}."
             )
-        _check_arity(target.forward if isinstance(target, nn.Module) else target, args)
-        value = target(*args)
+        value = _called(target, args, target.forward if isinstance(target, nn.Module) else target)
         sequence = isinstance(value, (tuple, list))
         raw = tuple(value)[:8] if sequence else (value,)
         device = next((a.device for a in args if isinstance(a, Tensor)), None)
@@ -206,7 +210,7 @@ def _fresh(tensor: Tensor, requires_grad: bool) -> Tensor:
 
 def _plain(tensor: Tensor) -> Tensor:
     with torch._C.DisableTorchFunctionSubclass():
-        return tensor.detach().to("cpu", copy=True).contiguous()
+        return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def _output(value: Any, device: torch.device | None) -> Tensor | Other:
@@ -230,6 +234,18 @@ def _output(value: Any, device: torch.device | None) -> Tensor | Other:
     return _plain(value)
 
 
+def _called(function: Callable, args: tuple, signed: Callable) -> Any:
+    """What the function gives. A wrong number of arguments is told by the signature of `signed`.
+
+    The signature is read only when the call has failed: that takes longer than many an answer.
+    """
+    try:
+        return function(*args)
+    except TypeError:
+        _check_arity(signed, args)
+        raise
+
+
 def _check_arity(function: Callable, args: tuple) -> None:
     try:
         signature = inspect.signature(function)
@@ -249,10 +265,10 @@ def _is_stub(answer: Any) -> bool:
     code = getattr(answer, "__code__", None)
     if code is None:
         return False
-    idle = {"RESUME", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST", "NOP", "CACHE"}
-    instructions = list(dis.get_instructions(code))
-    returns = [i.argval for i in instructions if i.opname in ("LOAD_CONST", "RETURN_CONST")]
-    return all(i.opname in idle for i in instructions) and all(value is None for value in returns)
+    if not _IDLE.issuperset(code.co_code[::2]):
+        return False
+    returns = [i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_CONST", "RETURN_CONST")]
+    return all(value is None for value in returns)
 
 
 def _raised(error: BaseException, stage: str) -> Raised:

@@ -13,7 +13,7 @@ import os
 
 ALLOWED = """
 read write readv writev pread64 pwrite64 preadv pwritev lseek sendfile copy_file_range
-close close_range dup dup2 dup3 pipe pipe2 fcntl flock fsync fdatasync ftruncate fallocate
+close close_range dup dup2 dup3 pipe pipe2 flock fsync fdatasync ftruncate fallocate
 stat fstat lstat newfstatat statx statfs fstatfs access faccessat faccessat2 readlink readlinkat
 getdents getdents64 getcwd chdir fchdir mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2
 poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait eventfd eventfd2
@@ -43,6 +43,8 @@ _EQ, _MASKED = 4, 7
 _OPTIMIZE = 8
 _CLONE_THREAD = 0x00010000
 _PR_SET_NAME, _PR_GET_NAME = 15, 16
+# fcntl can have the kernel signal another process when a file is ready. These cannot.
+_FCNTL = [*(0, 1, 2, 3, 4, 5, 6, 7), *(36, 37, 38), 1030]  # F_DUPFD to F_SETLKW, F_OFD_*, F_DUPFD_CLOEXEC
 _TCGETS, _FIONREAD, _FIONBIO, _FIOCLEX, _TIOCGWINSZ = 0x5401, 0x541B, 0x5421, 0x5451, 0x5413
 
 
@@ -66,6 +68,7 @@ def _conditions() -> list[tuple[str, tuple[int, int, int, int]]]:
     return [
         *(("open", (1, *c)) for c in opening),
         *(("openat", (2, *c)) for c in opening),
+        *(("fcntl", (1, _EQ, command, 0)) for command in _FCNTL),
         ("clone", (0, _MASKED, _CLONE_THREAD, _CLONE_THREAD)),  # threads, and no other process
         ("prlimit64", (0, _EQ, 0, 0)),  # its own limits, and nobody else's
         *(("prctl", (0, _EQ, option, 0)) for option in (_PR_SET_NAME, _PR_GET_NAME)),
@@ -108,6 +111,7 @@ def compile_filter() -> bytes:
             rule(_ALLOW, name, comparison)
         for name in REFUSED:
             rule(_ERRNO | errno.EPERM, name)
+        # Also without this they would be refused, but not as something that is forbidden.
         rule(_ERRNO | errno.EPERM, "clone", (0, _MASKED, _CLONE_THREAD, 0))
         library.seccomp_attr_set(context, _OPTIMIZE, 2)  # a tree instead of a list; older versions know none
         with os.fdopen(os.memfd_create("filter"), "w+b") as file:

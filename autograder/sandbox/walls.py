@@ -23,6 +23,9 @@ FOLDER_MB = 32
 FOLDER_FILES = 2000
 """How many files and folders a child may make there."""
 
+THREADS = 256
+"""How many threads a child may have."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
     *(0x00020000, 0x04000000, 0x08000000),
@@ -89,6 +92,18 @@ def mount_folder(path: str) -> None:
 
 def end_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def count_threads() -> dict[int, int]:
+    """How many threads each child of this process has, by the pid that this process knows it by."""
+    found = {}
+    with open("/proc/thread-self/children") as file:  # as the pids of whoever mounted /proc
+        children = file.read().split()
+    for child in children:
+        with contextlib.suppress(OSError), open(f"/proc/{child}/status") as file:
+            said = dict(line.split(":", 1) for line in file)
+            found[int(said["NSpid"].split()[-1])] = int(said["Threads"])
+    return found
 
 
 # ---- the walls of one child

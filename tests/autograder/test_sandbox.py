@@ -9,6 +9,7 @@ import time
 
 import pytest
 import torch
+from safetensors.torch import save as save_tensors
 
 from autograder.sandbox import (
     Call,
@@ -447,7 +448,7 @@ def test_a_wrong_skeleton_is_refused():
             "parameters": draw.choice([None, {"w": odd()}]),
             "stub": odd(),
         }
-        payload = wire.save_tensors(
+        payload = save_tensors(
             {"0": torch.ones(2, 3)},
             metadata={"skeleton": json.dumps(draw.choice([skeleton, skeleton, odd()]))},
         )

@@ -125,6 +125,8 @@ CALLS = {
     "priority": "os.nice(-1)",
     "cores": "os.sched_setaffinity(0, [0])",
     "memory file": "os.memfd_create('x')",
+    "signal for a file": "import fcntl\nfcntl.fcntl(0, fcntl.F_SETOWN, os.getppid())",
+    "another signal for a file": "import fcntl\nfcntl.fcntl(0, 10, signal.SIGKILL)",
 }
 
 
@@ -160,6 +162,16 @@ def test_an_endless_answer_cannot_outlive_its_sandbox(sandbox):
     )
     assert tried(sandbox, code) == "done"
     assert sandbox._runs._process.poll() is None
+
+
+def test_threads_are_counted(sandbox):
+    code = (
+        "import threading, time\nthreading.stack_size(1 << 15)\n"
+        "for i in range({}): threading.Thread(target=time.sleep, args=(20,), daemon=True).start()\n"
+        "time.sleep(1)"
+    )
+    assert tried(sandbox, code.format(100)) == "done"
+    assert tried(sandbox, code.format(3000)) in {"Died", "RuntimeError"}
 
 
 def test_its_own_folder_is_small_and_private(sandbox):
