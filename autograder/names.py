@@ -33,7 +33,8 @@ class Names:
     `bound` get a value there, `imported` of these only by an import, `unfinished` of these only by a function
     or class that is still to be written. `changed` are reached into (`f.x = …`, `d[k] = …`, `d.update(…)`).
     `used` are read, in functions too. `star`: it has a star import. `hides_names`: it may bind names that
-    reading does not find.
+    reading does not find. `decorators` stand above its functions and classes: what they do with these cannot
+    be read.
     """
 
     bound: frozenset[str]
@@ -43,6 +44,7 @@ class Names:
     used: frozenset[str]
     hides_names: bool
     star: bool
+    decorators: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def _names(tree: ast.Module, top: symtable.SymbolTable) -> Names:
         frozenset(used),
         star or dynamic,
         star,
+        frozenset(_decorators(tree)),
     )
 
 
@@ -100,6 +103,15 @@ def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
         table = waiting.pop()
         yield table
         waiting += table.get_children()
+
+
+def _decorators(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            for decorator in node.decorator_list:
+                called = decorator.func if isinstance(decorator, ast.Call) else decorator
+                if isinstance(called, ast.Name):
+                    yield called.id
 
 
 def _unfinished(tree: ast.Module) -> set[str]:

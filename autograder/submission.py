@@ -161,7 +161,8 @@ class Submission:
             for i, cell in enumerate(self.cells)
             if i == answer or not (cell.fault or cell.graded or (i > answer and entry in cell.names.bound))
         }
-        kept = {i for i, names in usable.items() if names.star} | {answer}
+        own = {name for names in usable.values() for name in names.bound - names.imported}
+        kept = {i for i, names in usable.items() if names.star or names.decorators & own} | {answer}
         wanted: set[str] = set()
         waiting = [entry, *(name for i in kept for name in usable[i].used)]
         while waiting:

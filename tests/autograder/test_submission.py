@@ -513,3 +513,14 @@ def test_reading_runs_and_imports_nothing(tmp_path):
     read_submission(tmp_path / "poison.py").cells_for("f")
     assert not (tmp_path / "ran").exists()
     assert "poison" not in sys.modules
+
+
+def test_a_decorator_of_ones_own_may_do_anything_with_what_it_stands_above():
+    cells = (
+        "registry = {}",
+        "def register(f):\n    registry[f.__name__] = f\n    return f",
+        "@register\ndef column(x):\n    return x[:, None]",
+        "@torch.no_grad()\ndef unrelated(x):\n    return x",
+        "def pad_mask(lengths, max_len):\n    return registry['column'](lengths)",
+    )
+    assert needed("pad_mask", *cells) == [1, 2, 3, 5]
