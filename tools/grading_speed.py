@@ -301,7 +301,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--alone", type=int, default=3, metavar="N", help="submissions for nbgrader by itself"
     )
-    parser.add_argument("--batch", type=int, default=30, metavar="N", help="for nbgrader with the sandbox")
+    parser.add_argument("--batch", type=int, default=100, metavar="N", help="for nbgrader with the sandbox")
     parser.add_argument("--class-size", type=int, default=100, metavar="N", help="for `autograder grade`")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N", help="for the same")
     parser.add_argument("--repeat", type=int, default=20, metavar="N", help="runs of each core exercise")

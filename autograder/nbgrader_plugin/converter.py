@@ -34,6 +34,7 @@ from ..classroom.names import one_line, printable_name
 from ..notebook_file import LABEL, SubmissionError
 from ..released import Released, ReleaseError
 from ..sandbox import SandboxError
+from ..submission import notebook_submission
 from .handed_in import TIMESTAMP, HandedIn, read_folder, read_timestamp
 
 
@@ -67,6 +68,7 @@ class AutogradeCleanCopies(Autograde):
         self._released = self._read_released()
         self._folders: dict[str, Path] = {}
         self._nameless: list[str] = []
+        self._read: dict[str, HandedIn] = {}
         home = Path(self.coursedir.root) / self.prepared_directory
         if not home.is_dir():
             home.mkdir(parents=True)
@@ -76,7 +78,7 @@ class AutogradeCleanCopies(Autograde):
         try:
             with (
                 _one_engine(),
-                GradeInSandbox(parent=self).run() as seed,
+                GradeInSandbox(parent=self).run() as (seed, self._ahead),
                 tempfile.TemporaryDirectory(prefix="run-", dir=home) as prepared,
             ):
                 self.log.info("The cases of this run are drawn from seed %s", seed)
@@ -169,8 +171,31 @@ class AutogradeCleanCopies(Autograde):
     def init_assignment(self, assignment_id: str, student_id: str) -> None:
         """Before nbgrader copies what lies in the folder."""
         folder = Path(self._format_source(assignment_id, student_id))
-        self._write_notebooks(folder, read_folder(self._folders[student_id], self._released), student_id)
+        self._look_ahead(assignment_id, student_id)
+        handed_in = self._read.pop(student_id, None)
+        if handed_in is None:
+            handed_in = read_folder(self._folders[student_id], self._released)
+        self._write_notebooks(folder, handed_in, student_id)
         super().init_assignment(assignment_id, student_id)
+
+    def _look_ahead(self, assignment_id: str, student_id: str) -> None:
+        """Begin to run the answers of the students who follow, as far as they are graded for certain."""
+        from ..exercises import find
+
+        students = list(self._folders)
+        at = students.index(student_id) + 1
+        for student in students[at : at + self._ahead.depth]:
+            new = self.force or not os.path.exists(self._format_dest(assignment_id, student))
+            if student in self._read or not new:
+                continue
+            handed_in = self._read[student] = read_folder(self._folders[student], self._released)
+            for name, rebuilt in handed_in.notebooks.items():
+                if rebuilt.problem is not None:
+                    continue
+                exercises = [find(q.exercise) for q in self._released[name].questions]
+                with contextlib.suppress(SubmissionError):  # it will be said when this is graded
+                    submission = notebook_submission(rebuilt.notebook, f"{name}.ipynb")
+                    self._ahead.begin(student, name, submission, exercises)
 
     def _write_timestamp(self, folder: Path, student_id: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,7 @@ from ..submission import CHECK, Submission, SubmissionError, notebook_submission
 if TYPE_CHECKING:  # torch comes with these; see `GradeInSandbox.run`
     from ..exercise import Exercise
     from ..report import Report
+    from .ahead import Ahead
 
 SAME_RUN_S = 300
 """Formgrader's button for all grades one submission after the other. Those that follow each other within
@@ -58,17 +59,24 @@ class GradeInSandbox(NbGraderPreprocessor):
     ).tag(config=True)
 
     @contextmanager
-    def run(self) -> Iterator[int]:
-        """What belongs to one run: its seed, and a sandbox that was proved. Raises `SandboxError`."""
+    def run(self) -> Iterator[tuple[int, Ahead]]:
+        """What belongs to one run: its seed, and a sandbox that was proved and can be given work ahead.
+
+        Raises `SandboxError`.
+        """
         sandbox = self._sandbox()
         import torch  # while the sandbox's own process does the same
+
+        from .ahead import Ahead
 
         # Small tensors are judged here. More threads than one only wait for each other.
         torch.set_num_threads(1)
         sandbox.prove()
         _runs.begin()
+        seed = _runs.seed(self.seed)
+        _runs.ahead = Ahead(sandbox, seed)
         try:
-            yield _runs.seed(self.seed)
+            yield seed, _runs.ahead
         finally:
             _runs.end()
 
@@ -85,7 +93,11 @@ class GradeInSandbox(NbGraderPreprocessor):
         for cell in nb.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
-        sandbox, seed = Patient(self._sandbox()), _runs.seed(self.seed)
+        seed, sandbox = _runs.seed(self.seed), self._sandbox()
+        if _runs.ahead is not None:
+            found = resources["nbgrader"]
+            sandbox = _runs.ahead.sandbox_for(found.get("student", ""), found["notebook"])
+        sandbox = Patient(sandbox)
         submission = _submission(nb, name, told.get("problem"))
         notes = told.get("notes", ())
         for cell, exercise in graded:
@@ -165,6 +177,7 @@ class _Runs:
     def __init__(self):
         self._seed: int | None = None
         self._ended = -math.inf
+        self.ahead: Ahead | None = None
 
     def begin(self) -> None:
         if time.monotonic() - self._ended > SAME_RUN_S:
@@ -172,6 +185,9 @@ class _Runs:
 
     def end(self) -> None:
         self._ended = time.monotonic()
+        if self.ahead is not None:
+            self.ahead.close()
+            self.ahead = None
 
     def seed(self, wanted: int | None) -> int:
         if wanted is not None:
