@@ -15,10 +15,12 @@ from nbgrader.converters.base import NbGraderException
 from nbgrader.utils import determine_grade
 from traitlets.config import Config, PyFileConfigLoader
 
+from autograder.exercises import find
 from autograder.nbgrader_plugin import GradeInSandbox, preprocessor
 from autograder.nbgrader_plugin.converter import AutogradeCleanCopies
 from autograder.sandbox import Outcome, SandboxError
 from autograder.sandbox.perform import load, perform
+from autograder.submission import notebook_submission
 
 REPO = Path(__file__).resolve().parents[2]
 LESSON = "00_start_here"
@@ -195,7 +197,7 @@ def test_all_in_a_run_are_asked_the_same(sandbox, monkeypatch):
     seeds = []
     for pause in (0, 0, preprocessor.SAME_RUN_S - 1, preprocessor.SAME_RUN_S + 1):
         now += pause
-        with GradeInSandbox().run() as seed:
+        with GradeInSandbox().run() as (seed, _):
             seeds.append(seed)
             now += 10_000  # a run may take long
             grade(new_code_cell(RIGHT), check_cell())
@@ -516,3 +518,20 @@ def test_an_assignment_without_its_release_is_refused(course):
     released.unlink()
     result = course.api.autograde("small", "*")
     assert "run `nbgrader generate_assignment small` first." in result["error"]
+
+
+def test_what_was_run_ahead_is_not_run_again(sandbox):
+    resources = {"nbgrader": {"notebook": LESSON, "student": "ada"}}
+    notebook = new_notebook(cells=[new_code_cell(RIGHT), check_cell()])
+    with GradeInSandbox().run() as (_, ahead):
+        submission = notebook_submission(notebook, f"{LESSON}.ipynb")
+        ahead.begin("ada", LESSON, submission, [find("pad_mask")])
+        graded, _ = GradeInSandbox().preprocess(notebook, resources)
+        assert points_of(graded.cells[1]) == 3
+        assert len(sandbox.ran) == 1
+        # What was run ahead serves once, and only for the same cells.
+        ahead.begin("ada", LESSON, submission, [find("pad_mask")])
+        other = new_notebook(cells=[new_code_cell(OFF_BY_ONE), check_cell()])
+        graded, _ = GradeInSandbox().preprocess(other, resources)
+        assert points_of(graded.cells[1]) == 1
+        assert len(sandbox.ran) == 3
