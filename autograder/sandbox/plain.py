@@ -34,6 +34,9 @@ def environment(folder: str) -> dict[str, str]:
     """The environment variables that an answer sees, with `folder` for its own files."""
     kept = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH")
     own = {"HOME": folder, "TMPDIR": folder, "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
+    own["TORCH_COMPILE_DISABLE"] = (
+        "1"  # the compiler starts programs; torch.compile then gives the plain answer
+    )
     return {name: os.environ[name] for name in kept if name in os.environ} | own
 
 

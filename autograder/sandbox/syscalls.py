@@ -22,13 +22,14 @@ rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait rt_sigsus
 alarm setitimer getitimer nanosleep clock_nanosleep clock_gettime clock_getres gettimeofday time times
 getpid getppid gettid getuid geteuid getgid getegid getgroups getresuid getresgid getpgrp getpgid getsid
 getrusage getrlimit setrlimit getpriority sysinfo uname umask getrandom getcpu capget wait4 waitid
-futex set_robust_list get_robust_list set_tid_address rseq arch_prctl restart_syscall exit exit_group
+sendto recvfrom futex set_robust_list get_robust_list set_tid_address rseq arch_prctl
+restart_syscall exit exit_group
 sched_yield sched_getaffinity sched_getparam sched_getscheduler sched_get_priority_max sched_get_priority_min
 """.split()
 
 REFUSED = """
 fork vfork execve execveat kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_open pidfd_send_signal
-socket socketpair connect bind listen accept accept4 ptrace process_vm_readv process_vm_writev
+socket connect bind listen accept accept4 ptrace process_vm_readv process_vm_writev
 mount umount2 unshare setns chroot pivot_root bpf perf_event_open keyctl add_key io_uring_setup userfaultfd
 memfd_create chmod fchmod fchmodat chown fchown lchown fchownat utime utimes utimensat truncate link linkat
 symlink symlinkat mknod mknodat setxattr lsetxattr fsetxattr removexattr setsid setpgid setuid setgid
@@ -41,6 +42,7 @@ exist here (ENOSYS), so that the C library falls back to an older call where it 
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _EQ, _MASKED = 4, 7
 _OPTIMIZE = 8
+_AF_UNIX, _SOCK_STREAM = 1, 1
 _CLONE_THREAD = 0x00010000
 _PR_SET_NAME, _PR_GET_NAME = 15, 16
 # fcntl can have the kernel signal another process when a file is ready. These cannot.
@@ -57,8 +59,10 @@ class _Compare(ctypes.Structure):
     ]
 
 
-def _conditions() -> list[tuple[str, tuple[int, int, int, int]]]:
-    """Calls that are allowed with certain arguments: (name, (argument, comparison, mask or value, value))."""
+def _conditions() -> list[tuple]:
+    """Calls that are allowed with certain arguments: the name, then (argument, comparison, mask or value,
+    value) for each condition.
+    """
     # Landlock knows truncation only since Linux 6.2, so a file opened for reading may not be cut here.
     opening = [
         (_MASKED, os.O_TRUNC, 0),
@@ -69,6 +73,8 @@ def _conditions() -> list[tuple[str, tuple[int, int, int, int]]]:
         *(("open", (1, *c)) for c in opening),
         *(("openat", (2, *c)) for c in opening),
         *(("fcntl", (1, _EQ, command, 0)) for command in _FCNTL),
+        # An event loop wakes itself through such a pair. One of datagrams could send to others' sockets.
+        ("socketpair", (0, _EQ, _AF_UNIX, 0), (1, _MASKED, 0xF, _SOCK_STREAM)),
         ("clone", (0, _MASKED, _CLONE_THREAD, _CLONE_THREAD)),  # threads, and no other process
         ("prlimit64", (0, _EQ, 0, 0)),  # its own limits, and nobody else's
         *(("prctl", (0, _EQ, option, 0)) for option in (_PR_SET_NAME, _PR_GET_NAME)),
@@ -107,8 +113,8 @@ def compile_filter() -> bytes:
     try:
         for name in ALLOWED:
             rule(_ALLOW, name)
-        for name, comparison in _conditions():
-            rule(_ALLOW, name, comparison)
+        for name, *comparisons in _conditions():
+            rule(_ALLOW, name, *comparisons)
         for name in REFUSED:
             rule(_ERRNO | errno.EPERM, name)
         # Also without this they would be refused, but not as something that is forbidden.

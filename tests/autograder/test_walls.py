@@ -113,7 +113,9 @@ CALLS = {
     "internet": "socket.socket()",
     "local socket": "socket.socket(socket.AF_UNIX)",
     "netlink": "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
-    "pair of sockets": "socket.socketpair()",
+    "pair of datagram sockets": "socket.socketpair(type=socket.SOCK_DGRAM)",
+    "pair of other sockets": "socket.socketpair(socket.AF_TIPC if hasattr(socket, 'AF_TIPC') else 30)",
+    "sending from a pair": "a, b = socket.socketpair()\na.sendto(b'x', '/dev/log')",
     "name look-up": "socket.create_connection(('localhost', 80))",
     "kill parent": "os.kill(os.getppid(), signal.SIGKILL)",
     "kill all": "os.kill(-1, signal.SIGKILL)",
@@ -213,8 +215,9 @@ def test_honest_work_goes_on_behind_the_walls(sandbox):
         "torch.save(torch.ones(2), 'x.pt'); torch.load('x.pt')\n"
         "torch.set_num_threads(2)\n"
         "a = torch.randn(300, 300) @ torch.randn(300, 300)\n"
+        "import asyncio; asyncio.new_event_loop().run_until_complete(asyncio.sleep(0.01))\n"
         "thread = threading.Thread(target=print); thread.start(); thread.join()\n"
-        "def f(x):\n    return x + float(np.ones(1)[0])\n"
+        "@torch.compile\ndef f(x):\n    return x + float(np.ones(1)[0])\n"
     )
     (outcome,) = sandbox.run([("cell", source)], "f", [Case((Call((torch.ones(2),)),))], notebook=True)
     assert outcome.raised is None, outcome.raised
