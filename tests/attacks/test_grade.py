@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from .attack import POINTS
-from .class_of_attacks import LESSONS, hand_in_all
-from .corpus import ATTACKS, ODDITIES
+from .class_of_attacks import HANDED_IN, LESSONS, ODD, hand_in_all
 from .grounds import HONEST, Grounds
 
 pytestmark = [
@@ -74,7 +73,7 @@ def graded():
         shutil.rmtree(root, ignore_errors=True)
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.id)
+@pytest.mark.parametrize("attack", HANDED_IN, ids=lambda attack: attack.id)
 def test_it_gains_nothing_and_gets_its_verdict(graded, attack):
     ((path, result),) = graded.of(attack.folder)
     if attack.readable:
@@ -92,7 +91,7 @@ def test_it_gains_nothing_and_gets_its_verdict(graded, attack):
         assert not re.search("root:[^:]*:0:0", text)
 
 
-@pytest.mark.parametrize("oddity", ODDITIES, ids=lambda oddity: oddity.id)
+@pytest.mark.parametrize("oddity", ODD, ids=lambda oddity: oddity.id)
 def test_an_honest_oddity_gets_all_points(graded, oddity):
     ((_, result),) = graded.of(oddity.folder)
     assert (points(result), result["status"]) == (oddity.points(), "graded")
@@ -109,7 +108,7 @@ def test_an_honest_student_loses_nothing(graded, name):
 
 def test_the_class_is_graded_to_its_end(graded):
     assert graded.done.returncode == 1, graded.done.stderr.decode()
-    assert len(graded.results) == len(ATTACKS) + len(ODDITIES) + 2 * len(HONEST)
+    assert len(graded.results) == len(HANDED_IN) + len(ODD) + 2 * len(HONEST)
     with open(graded.grounds.out / "grades.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(graded.results)

@@ -13,8 +13,7 @@ import pytest
 from nbgrader.api import Gradebook, MissingEntry
 
 from .attack import POINTS
-from .class_of_attacks import LESSONS, hand_in_all
-from .corpus import ATTACKS, ODDITIES
+from .class_of_attacks import HANDED_IN, LESSONS, ODD, hand_in_all
 from .grounds import HONEST, REPO, Grounds
 
 pytestmark = [
@@ -57,7 +56,7 @@ class Course:
         after = grounds.protected()
         self.changed = [p for p in before.keys() | after.keys() if before.get(p) != after.get(p)]
         self.left = [path.name for path in grounds.shared.iterdir()]
-        others = {attack.folder for attack in (*ATTACKS, *ODDITIES) if attack.id not in FED_BACK}
+        others = {attack.folder for attack in (*HANDED_IN, *ODD) if attack.id not in FED_BACK}
         exclude = f"--CourseDirectory.student_id_exclude={','.join(filter(can_be_called, others))}"
         self.fed_back = [self.nbgrader("generate_feedback", lesson, exclude) for lesson in LESSONS]
         self.nbgrader("export", "--to=grades.csv")
@@ -107,7 +106,7 @@ def course():
         shutil.rmtree(root, ignore_errors=True)
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.id)
+@pytest.mark.parametrize("attack", HANDED_IN, ids=lambda attack: attack.id)
 def test_it_gains_nothing_and_gets_its_verdict(course, attack):
     student, lesson = attack.folder, attack.lesson
     if not can_be_called(student):
@@ -126,7 +125,7 @@ def test_it_gains_nothing_and_gets_its_verdict(course, attack):
     assert not re.search("root:[^:]*:0:0", told)
 
 
-@pytest.mark.parametrize("attack", [a for a in ATTACKS if a.id in FED_BACK], ids=lambda attack: attack.id)
+@pytest.mark.parametrize("attack", [a for a in HANDED_IN if a.id in FED_BACK], ids=lambda attack: attack.id)
 def test_its_feedback_is_made_and_harmless(course, attack):
     page = course.page("feedback", attack.folder, attack.lesson, "html")
     assert course.files("feedback", attack.folder, attack.lesson) == [f"{attack.lesson}.html"]
@@ -140,7 +139,7 @@ def outputs(text: str) -> str:
     return "\n".join(str(cell.get("outputs", "")) for cell in made.cells)
 
 
-@pytest.mark.parametrize("oddity", ODDITIES, ids=lambda oddity: oddity.id)
+@pytest.mark.parametrize("oddity", ODD, ids=lambda oddity: oddity.id)
 def test_an_honest_oddity_gets_all_points(course, oddity):
     assert course.points(oddity.folder, oddity.lesson) == oddity.points()
 

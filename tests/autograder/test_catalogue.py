@@ -28,7 +28,7 @@ CORE = (
     "Attention",
 )
 ANSWERS = Path(__file__).parents[1] / "answers"
-SEEDS = int(os.environ.get("SEQATTN_SEEDS", "30"))
+SEEDS = int(os.environ.get("SEQATTN_SEEDS", "10"))
 
 
 def graded(exercise, answer, seed=0):
