@@ -9,19 +9,24 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-_CACHED_LENGTH = 20_000
-"""The most characters of a piece whose reading is kept. A class shares most of its cells."""
+PIECE_LIMIT = 100_000
+"""The most characters of a piece that is read. The time that reading takes can grow with the square of it."""
+
+_SHORT = 20_000
+"""The most characters of a short piece. A class shares most of its short cells, so that many are kept."""
 
 _CHANGING = {"append", "extend", "insert", "update", "setdefault", "add", "register"}
 
 
-def keep_short(function: Callable) -> Callable:
-    """Remember what `function` gives for short texts, so that a class of cells is read once."""
-    cached = functools.lru_cache(4096)(function)
+def remember(function: Callable) -> Callable:
+    """Remember what `function` gives for many short texts, so that a class of cells is read once, and for the
+    last few long ones, so that no cell is read time and again.
+    """
+    short, long = functools.lru_cache(4096)(function), functools.lru_cache(16)(function)
 
     @functools.wraps(function)
     def remembering(text: str):
-        return (cached if len(text) <= _CACHED_LENGTH else function)(text)
+        return (short if len(text) <= _SHORT else long)(text)
 
     return remembering
 
@@ -55,9 +60,11 @@ class Reading:
     fault: str | None = None
 
 
-@keep_short
+@remember
 def read(source: str) -> Reading:
     """Read a piece of Python. The fault is one sentence."""
+    if len(source) > PIECE_LIMIT:
+        return Reading(None, f"The code is longer than {PIECE_LIMIT:,} characters, too long to be read.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .names import Names, keep_short, read
+from .names import Names, read, remember
 from .notebook_file import CODE_LIMIT, FileCell, SubmissionError, cells_of, read_bytes, read_notebook
 
 __all__ = [
@@ -32,6 +32,9 @@ __all__ = [
 
 CHECK = "check_"
 """The grade_id of an exercise's check cell is this and the exercise's name."""
+
+COMPARED = 2_000
+"""The most names that are compared with a missing one."""
 
 MAGIC_LIMIT = 300_000
 """The most characters that are read to translate IPython's syntax: for each such line of a cell, its cell."""
@@ -146,7 +149,7 @@ class Submission:
         own = [cell.names for cell in self.cells if cell.names is not None and not cell.restored]
         others = {cell.check for cell in self.cells}
         defined = sorted({name for names in own for name in names.bound - names.imported} - others - {entry})
-        by_lower = {name.lower(): name for name in defined}
+        by_lower = {name.lower(): name for name in defined[:COMPARED]}
         near = difflib.get_close_matches(entry.lower(), by_lower, n=1, cutoff=0.75)
         return by_lower[near[0]] if near else None
 
@@ -285,7 +288,7 @@ def _magic_lines(source: str) -> int:
     )
 
 
-@keep_short
+@remember
 def _translated(source: str) -> str:
     """A cell with IPython's syntax turned into Python, line for line."""
     from IPython.core.inputtransformer2 import TransformerManager
