@@ -37,6 +37,9 @@ def configure(c: Config) -> None:
         "nbgrader.preprocessors.SaveAutoGrades",
         "nbgrader.preprocessors.AssignLatePenalties",
     ]
+    # What students wrote is shown to others, by feedback and by formgrader. A raw cell would be HTML there.
+    c.HTMLExporter.filters = {"markdown2html": "autograder.nbgrader_plugin.prose.safe_markdown"}
+    c.HTMLExporter.raw_mimetypes = []
     install()
 
 

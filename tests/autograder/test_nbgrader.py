@@ -1,6 +1,7 @@
 """nbgrader's face: what is written into a notebook, and how submissions reach nbgrader."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,13 +9,16 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbconvert.exporters import HTMLExporter
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 from nbgrader.api import Gradebook
 from nbgrader.apps import api, autogradeapp
 from nbgrader.converters.base import NbGraderException
+from nbgrader.server_extensions.formgrader import handlers
 from nbgrader.utils import determine_grade
 from traitlets.config import Config, PyFileConfigLoader
 
+from autograder import nbgrader_plugin
 from autograder.exercises import find
 from autograder.nbgrader_plugin import GradeInSandbox, preprocessor
 from autograder.nbgrader_plugin.converter import AutogradeCleanCopies
@@ -535,3 +539,32 @@ def test_what_was_run_ahead_is_not_run_again(sandbox):
         graded, _ = GradeInSandbox().preprocess(other, resources)
         assert points_of(graded.cells[1]) == 1
         assert len(sandbox.ran) == 3
+
+
+FORMGRADER = {
+    **dict.fromkeys(("last_name", "first_name", "base_url", "mathjax_url"), ""),
+    **{"student": "ada", "assignment_id": "a", "notebook_id": "n", "submission_id": 1},
+    **{"index": 0, "total": 1, "nbgrader": {"score": 1, "max_score": 2}},
+}
+
+HOSTILE_PROSE = """<script>fetch('/formgrader/api/grade/1')</script>
+
+<img src="x" onerror="alert(1)"> <iframe srcdoc="hello"></iframe> [x](javascript:alert(1)) <form action="/x">
+
+$a < b$ **bold** <details><summary>more</summary>text</details>
+"""
+
+
+def test_prose_is_shown_without_what_a_browser_would_run():
+    """In the pages of formgrader, where a script would act as the teacher."""
+    config = Config()
+    nbgrader_plugin.configure(config)
+    config.HTMLExporter.template_name = "formgrade"
+    config.HTMLExporter.extra_template_basedirs = [handlers.template_path]
+    raw = new_raw_cell("<script>fetch('raw')</script>")
+    notebook = new_notebook(cells=[new_markdown_cell(HOSTILE_PROSE), raw])
+    for cell in notebook.cells:
+        cell.metadata["nbgrader"] = {}
+    page, _ = HTMLExporter(config=config).from_notebook_node(notebook, resources=FORMGRADER)
+    assert not re.search(r"<script>fetch|<img[^>]* onerror|<iframe|javascript:alert|<form action", page)
+    assert all(text in page for text in ("<strong>bold</strong>", "<summary>more</summary>", "a &lt; b"))

@@ -111,9 +111,9 @@ ATTACKS = [
     beside("show-operators", "Has 200,000 signs in a cell that is coloured.", "@" * 200_000),
     raw(
         "show-long-lines",
-        "Has answers in lines of half a megabyte.",
+        "Has answers in lines of ninety thousand characters.",
         hand_in(
-            {"pad_mask": PAD_MASK + "# " + "x" * 400_000, "masked_mean": MASKED_MEAN + "# " + "y" * 400_000}
+            {"pad_mask": PAD_MASK + "# " + "x" * 90_000, "masked_mean": MASKED_MEAN + "# " + "y" * 90_000}
         ),
         **BOTH,
     ),
