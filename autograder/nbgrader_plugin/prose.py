@@ -14,28 +14,12 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from nbconvert.exporters import HTMLExporter
 
-_TAGS = {
-    *bleach.ALLOWED_TAGS,
-    *(
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "p",
-        "br",
-        "hr",
-        "pre",
-        "div",
-        "span",
-        "img",
-        "figure",
-        "figcaption",
-    ),
-    *("table", "thead", "tbody", "tr", "th", "td", "caption", "dl", "dt", "dd", "sub", "sup", "del", "ins"),
-    *("u", "s", "small", "mark", "kbd", "samp", "var", "details", "summary", "center"),
-}
+_TAGS = set(
+    """
+    h1 h2 h3 h4 h5 h6 p br hr pre div span img figure figcaption table thead tbody tr th td caption
+    dl dt dd sub sup del ins u s small mark kbd samp var details summary center
+    """.split()
+) | set(bleach.ALLOWED_TAGS)
 _ATTRIBUTES = {
     "*": ["class", "id", "style", "title", "align", "lang"],
     "a": ["href", "title"],

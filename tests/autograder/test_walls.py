@@ -96,10 +96,11 @@ def test_the_courses_files_cannot_be_read(sandbox, path):
     "path",
     [
         *("/etc/passwd", "/proc/self/environ", "/proc/self/maps", "/proc/self/mem", "/proc/1/environ"),
-        *(f"/proc/{os.getpid()}/environ", f"/proc/{os.getpid()}/mem", os.path.expanduser("~")),
+        *("/proc/GRADER/environ", "/proc/GRADER/mem", "~"),
     ],
 )
 def test_the_machine_cannot_be_read(sandbox, path):
+    path = os.path.expanduser(path.replace("GRADER", str(os.getpid())))
     assert tried(sandbox, "open(given[0], 'rb').read()", path) in {
         *("PermissionError", "FileNotFoundError", "IsADirectoryError"),
     }
