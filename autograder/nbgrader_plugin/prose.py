@@ -1,7 +1,7 @@
 """Shows a student's prose without what a browser would run.
 
-Markdown may hold HTML, and nbgrader shows it as it is: in the feedback, and in formgrader, where a script would
-act with the teacher's rights.
+Markdown may hold HTML, and nbgrader shows it as it is: in the feedback, and in formgrader, where a script
+would act with the teacher's rights.
 """
 
 from __future__ import annotations
